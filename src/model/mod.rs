@@ -1,0 +1,10 @@
+//! WORDS. The types of the trade, shared by everything: no I/O, no clock, no opinion.
+
+pub mod auth;
+pub mod caller;
+pub mod cause;
+pub mod customer;
+pub mod digits;
+pub mod ids;
+pub mod number;
+pub mod time;
