@@ -1,0 +1,342 @@
+//! The dialogue with the machine: who is it, and which PIN digits (C33, C34, X03).
+//!
+//! A position appears when its prompt starts; keys from then on count (barge-in), earlier ones are
+//! discarded (5.10). Both digits are judged together; nobody learns which one was wrong.
+
+use crate::account::Standing;
+use crate::call::Call;
+use crate::call::effect::CallResult;
+use crate::call::effect::Claimed;
+use crate::call::effect::Effect;
+use crate::call::effect::Prompt;
+use crate::call::facts::PinShown;
+use crate::call::input::After;
+use crate::call::input::CallEvent;
+use crate::call::input::Input;
+use crate::call::input::Judgement;
+use crate::call::input::Known;
+use crate::call::phase::PROMPT_MAX;
+use crate::call::phase::Phase;
+use crate::call::phase::STORE_MAX;
+use crate::model::auth::Authentication;
+use crate::model::auth::PinResult;
+use crate::model::auth::Verdict;
+use crate::model::cause::Cause;
+use crate::model::digits::Key;
+use crate::model::digits::Position;
+use crate::model::digits::Positions;
+use crate::model::digits::SecretKeys;
+use crate::model::time::Now;
+use crate::model::time::Uptime;
+use crate::policy::table;
+
+/// One entry of the pair, as far as it has come.
+#[derive(Debug)]
+pub struct Capture {
+    /// What is asked, the same in every entry of the call (X03).
+    pub positions: Positions,
+    /// Which entry, from 1.
+    pub attempt: u8,
+    keys: SecretKeys,
+    /// Repetitions left, for silence and for `*` alike.
+    reprompts: u8,
+    /// A phrase that comes before the position's own prompt plays; keys do not count yet.
+    announcing: bool,
+}
+
+impl Capture {
+    fn position(&self) -> Position {
+        if self.keys.is_empty() { self.positions.first() } else { self.positions.second() }
+    }
+}
+
+type Next = (Phase, Vec<Effect>);
+
+impl Call {
+    /// The phases between answer and hand-over.
+    pub(crate) fn dialogue(&mut self, phase: Phase, input: Input, now: Now) -> Next {
+        use CallEvent as E;
+        use Input as I;
+        use Phase as P;
+        match (phase, input) {
+            (P::Answering { .. }, I::Event(E::Established)) => self.established(now),
+            (P::Answering { .. }, I::DeadlineReached) => self.hang_up(Cause::RECOVERY_ON_TIMER_EXPIRY, now),
+
+            (P::Identifying { keys, reprompts, until }, I::Event(E::DigitGenerated(key))) => {
+                self.number_key(keys, reprompts, until, key, now)
+            }
+            (P::Identifying { keys, reprompts, .. }, I::Event(E::PromptEnded)) => {
+                let until = now.up + self.facts.profile.capture.customer_number_timeout;
+                (P::Identifying { keys, reprompts, until }, vec![])
+            }
+            (P::Identifying { keys, reprompts, .. }, I::DeadlineReached) => {
+                if keys.is_empty() { self.ask_number_again(reprompts, now) } else { self.look_up_keyed(&keys, now) }
+            }
+            (P::LookingUpKeyed { .. }, I::KeyedLookedUp(Ok(known))) => self.keyed_looked_up(known, now),
+            (P::LookingUpKeyed { .. }, I::KeyedLookedUp(Err(_)) | I::DeadlineReached) => self.cannot_check(now),
+
+            (P::Drawing { .. }, I::Drawn(Ok(positions))) => {
+                let reprompts = self.facts.profile.capture.reprompts;
+                let keys = SecretKeys::default();
+                self.ask(Capture { positions, attempt: 1, keys, reprompts, announcing: false }, now)
+            }
+            (P::Drawing { .. }, I::Drawn(Err(_)) | I::DeadlineReached) => self.cannot_check(now),
+
+            (P::Capture { capture, until }, I::Event(E::DigitGenerated(key))) => {
+                self.pin_key(capture, until, key, now)
+            }
+            (P::Capture { capture, .. }, I::Event(E::PromptEnded)) if capture.announcing => {
+                self.ask(Capture { announcing: false, ..capture }, now)
+            }
+            (P::Capture { capture, .. }, I::Event(E::PromptEnded)) => {
+                let until = now.up + self.facts.profile.capture.digit_timeout;
+                (P::Capture { capture, until }, vec![])
+            }
+            (P::Capture { capture, .. }, I::DeadlineReached) => self.silence(capture, now),
+
+            (P::Reserving { mut capture, .. }, I::Reserved(Ok(ticket))) => {
+                self.facts.attempt_made = true;
+                let keys = std::mem::take(&mut capture.keys);
+                let judge = Effect::Judge { subject: self.facts.subject(), positions: capture.positions, keys };
+                (P::Judging { capture, ticket, until: now.up + STORE_MAX }, vec![judge])
+            }
+            (P::Reserving { .. }, I::Reserved(Err(_)) | I::DeadlineReached) => self.cannot_check(now),
+            (P::Judging { capture, ticket, .. }, I::Judged(judgement)) => {
+                let verdict = match judgement {
+                    Judgement::Verdict(verdict) => Some(verdict),
+                    Judgement::Unavailable => None,
+                };
+                let until = now.up + STORE_MAX;
+                (P::Settling { capture, verdict, until }, vec![Effect::Settle { ticket, verdict }])
+            }
+            (P::Judging { ticket, .. }, I::DeadlineReached) => {
+                let (phase, mut effects) = self.cannot_check(now);
+                effects.insert(0, Effect::Settle { ticket, verdict: None });
+                (phase, effects)
+            }
+            (P::Settling { capture, verdict: Some(verdict), .. }, I::Settled(Ok(after))) => {
+                self.settled(capture, verdict, after, now)
+            }
+            (P::Settling { .. }, I::Settled(_) | I::DeadlineReached) => self.cannot_check(now),
+
+            (P::Closing { .. }, I::Event(E::PromptEnded) | I::DeadlineReached) => self.hand_over(true, now),
+
+            (phase, _) => (phase, vec![]),
+        }
+    }
+
+    fn established(&mut self, now: Now) -> Next {
+        self.facts.note(now.wall, "caller connected to the machine");
+        if self.facts.customer.is_some() {
+            return self.draw(now);
+        }
+        let reprompts = self.facts.profile.capture.reprompts;
+        self.ask_number(reprompts, now)
+    }
+
+    fn ask_number(&mut self, reprompts: u8, now: Now) -> Next {
+        let until = now.up + PROMPT_MAX;
+        let phase = Phase::Identifying { keys: SecretKeys::default(), reprompts, until };
+        (phase, vec![Effect::Play(Prompt::CustomerNumber)])
+    }
+
+    fn ask_number_again(&mut self, reprompts: u8, now: Now) -> Next {
+        if let Some(left) = reprompts.checked_sub(1) {
+            return self.ask_number(left, now);
+        }
+        self.facts.note(now.wall, "no customer number was keyed");
+        self.pin_over(table::Pin::Skipped, None, now)
+    }
+
+    fn number_key(
+        &mut self,
+        mut keys: SecretKeys,
+        reprompts: u8,
+        until: Uptime,
+        key: Key,
+        now: Now,
+    ) -> Next {
+        match key {
+            Key::STAR => self.ask_number_again(reprompts, now),
+            Key::POUND if keys.is_empty() => (Phase::Identifying { keys, reprompts, until }, vec![]),
+            Key::POUND => self.look_up_keyed(&keys, now),
+            // Past the limit a key changes nothing, not even the deadline: nobody can lean on it for ever.
+            _ if keys.len() == SecretKeys::LEN_MAX => (Phase::Identifying { keys, reprompts, until }, vec![]),
+            _ => {
+                let first = keys.is_empty();
+                keys.push(key);
+                let until = now.up + self.facts.profile.capture.customer_number_timeout;
+                let effects = if first { vec![Effect::StopPlaying] } else { vec![] };
+                (Phase::Identifying { keys, reprompts, until }, effects)
+            }
+        }
+    }
+
+    fn look_up_keyed(&mut self, keys: &SecretKeys, now: Now) -> Next {
+        let digit = |code: &u8| if *code < 10 { char::from(b'0' + code) } else { '?' };
+        let claimed = Claimed(keys.expose().iter().map(digit).collect());
+        self.facts.stranger = Some(claimed.clone());
+        self.facts.note(now.wall, "customer number keyed");
+        let effects = vec![Effect::StopPlaying, Effect::LookUpKeyed(claimed)];
+        (Phase::LookingUpKeyed { until: now.up + STORE_MAX }, effects)
+    }
+
+    fn keyed_looked_up(&mut self, known: Option<Box<Known>>, now: Now) -> Next {
+        if let Some(known) = known {
+            self.facts.identify(*known);
+        }
+        self.draw(now)
+    }
+
+    pub(crate) fn draw(&mut self, now: Now) -> Next {
+        let subject = self.facts.subject();
+        (Phase::Drawing { until: now.up + STORE_MAX }, vec![Effect::Draw(subject)])
+    }
+
+    /// Asks the position that is due.
+    fn ask(&mut self, capture: Capture, now: Now) -> Next {
+        let position = capture.position();
+        let shown = self.facts.pin.get_or_insert_with(|| PinShown {
+            positions: vec![],
+            entered: 0,
+            attempt: capture.attempt,
+            result: None,
+        });
+        shown.attempt = capture.attempt;
+        if !shown.positions.contains(&position) {
+            shown.positions.push(position);
+        }
+        if !self.facts.authentication.is_final() {
+            self.facts.authentication = Authentication::InProgress;
+        }
+        let until = now.up + PROMPT_MAX;
+        (Phase::Capture { capture, until }, vec![Effect::Play(Prompt::PinPosition(position))])
+    }
+
+    fn pin_key(&mut self, mut capture: Capture, until: Uptime, key: Key, now: Now) -> Next {
+        if capture.announcing || key == Key::POUND {
+            return (Phase::Capture { capture, until }, vec![]);
+        }
+        if key == Key::STAR {
+            return match capture.reprompts.checked_sub(1) {
+                Some(left) => self.ask(Capture { reprompts: left, ..capture }, now),
+                None => (Phase::Capture { capture, until }, vec![]),
+            };
+        }
+        capture.keys.push(key);
+        let entered = u8::try_from(capture.keys.len()).unwrap_or(u8::MAX);
+        if let Some(shown) = &mut self.facts.pin {
+            shown.entered = entered;
+        }
+        if entered < 2 {
+            return self.ask(capture, now);
+        }
+        self.facts.note(now.wall, format!("PIN entry {} complete", capture.attempt));
+        let rules = self.facts.profile.capture;
+        let reserve = Effect::Reserve {
+            subject: self.facts.subject(),
+            entry: capture.attempt,
+            last: capture.attempt >= rules.attempts,
+            positions: capture.positions,
+            rule: self.facts.profile.block,
+        };
+        let phase = Phase::Reserving { capture, until: now.up + STORE_MAX };
+        (phase, vec![Effect::StopPlaying, reserve])
+    }
+
+    fn silence(&mut self, capture: Capture, now: Now) -> Next {
+        match capture.reprompts.checked_sub(1) {
+            Some(left) => {
+                let capture = Capture { reprompts: left, announcing: true, ..capture };
+                let until = now.up + PROMPT_MAX;
+                (Phase::Capture { capture, until }, vec![Effect::Play(Prompt::Reprompt)])
+            }
+            None => self.abandon(now),
+        }
+    }
+
+    /// The caller gave up, or the agent took over: nothing was attempted, so nothing counts (§4).
+    pub(crate) fn abandon(&mut self, now: Now) -> Next {
+        self.facts.note(now.wall, "PIN entry abandoned");
+        let record = self.record_abandoned();
+        let (phase, mut effects) = self.pin_over(table::Pin::Skipped, Some(PinResult::Abandoned), now);
+        effects.extend(record);
+        (phase, effects)
+    }
+
+    /// An unanswered challenge goes to the account's own counter, once, and only without an attempt.
+    pub(crate) fn record_abandoned(&self) -> Option<Effect> {
+        let customer = self.facts.customer.as_ref().filter(|_| !self.facts.attempt_made)?;
+        let rule = self.facts.profile.block;
+        Some(Effect::RecordResult { customer: customer.id.clone(), result: CallResult::Abandoned, rule })
+    }
+
+    fn settled(&mut self, capture: Capture, verdict: Verdict, after: After, now: Now) -> Next {
+        self.facts.call_failed |= after.call_failed;
+        if let Some(known) = &mut self.facts.customer {
+            known.standing = after.standing;
+        }
+        if after.standing == Standing::ResetRequired && !self.facts.authentication.is_final() {
+            self.facts.conclude(Authentication::ResetRequired);
+        }
+        let last = capture.attempt >= self.facts.profile.capture.attempts;
+        match verdict {
+            Verdict::Correct => {
+                self.facts.note(now.wall, "PIN correct");
+                self.pin_over(table::Pin::Correct, Some(PinResult::Correct), now)
+            }
+            Verdict::Wrong if !last && self.facts.ended_at.is_none() => self.ask_pair_again(&capture, now),
+            Verdict::Wrong => {
+                self.facts.note(now.wall, "PIN not correct");
+                // Who has no PIN at all heard the same, but for the agent no PIN was given.
+                let has_pin = self.facts.customer.as_ref().is_none_or(|known| known.has_pin);
+                let factor = if has_pin { table::Pin::Wrong } else { table::Pin::Skipped };
+                self.pin_over(factor, Some(PinResult::Incorrect), now)
+            }
+        }
+    }
+
+    /// X03: both digits again, the same positions, and not a word about which one was wrong.
+    fn ask_pair_again(&mut self, capture: &Capture, now: Now) -> Next {
+        self.facts.note(now.wall, "PIN entry not correct, asked once more");
+        let attempt = capture.attempt + 1;
+        if let Some(shown) = &mut self.facts.pin {
+            shown.positions.clear();
+            shown.entered = 0;
+            shown.attempt = attempt;
+        }
+        let reprompts = self.facts.profile.capture.reprompts;
+        let again = Capture {
+            positions: capture.positions,
+            attempt,
+            keys: SecretKeys::default(),
+            reprompts,
+            announcing: true,
+        };
+        let until = now.up + PROMPT_MAX;
+        (Phase::Capture { capture: again, until }, vec![Effect::Play(Prompt::PinAgain)])
+    }
+
+    /// C51: a failure of ours counts nothing, and the caller goes on to an agent.
+    pub(crate) fn cannot_check(&mut self, now: Now) -> Next {
+        self.facts.note(now.wall, "the PIN could not be checked");
+        self.pin_over(table::Pin::Unavailable, Some(PinResult::Unavailable), now)
+    }
+
+    /// The PIN step is over: what follows for the check, and on to an agent.
+    fn pin_over(&mut self, factor: table::Pin, result: Option<PinResult>, now: Now) -> Next {
+        self.facts.factors.pin = factor;
+        if let Some(shown) = &mut self.facts.pin {
+            shown.result = result;
+        }
+        let mut effects = self.decide(now);
+        if self.facts.ended_at.is_some() {
+            let (phase, more) = self.ended(Cause::NORMAL_CLEARING, now);
+            effects.extend(more);
+            return (phase, effects);
+        }
+        let prompt = if factor == table::Pin::Unavailable { Prompt::Unavailable } else { Prompt::Thanks };
+        effects.push(Effect::Play(prompt));
+        (Phase::Closing { until: now.up + PROMPT_MAX }, effects)
+    }
+}

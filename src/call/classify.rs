@@ -1,0 +1,213 @@
+//! The class of a caller, before answer (B03–B06, B11, X12, X16). Total: every look-up gives one.
+
+use crate::call::input::IntentFound;
+use crate::call::input::Known;
+use crate::call::input::Lookup;
+use crate::call::input::NumberMatch;
+use crate::call::input::NumberOnFile;
+use crate::model::caller::Caller;
+use crate::model::caller::CallerClass;
+use crate::model::caller::Evidence;
+use crate::model::caller::NumberTrust;
+use crate::model::time::Timestamp;
+use crate::policy::Profile;
+
+/// What classification finds.
+#[derive(Debug)]
+pub struct Classified {
+    /// The class.
+    pub class: CallerClass,
+    /// Why, in the order it was looked at.
+    pub evidence: Vec<Evidence>,
+    /// Whom the call is about, if that is clear.
+    pub customer: Option<Known>,
+    /// Whether the records could be read at all.
+    pub records_up: bool,
+}
+
+/// Decides the class of a caller.
+#[must_use]
+pub fn classify(caller: &Caller, found: Lookup, profile: &Profile, now: Timestamp) -> Classified {
+    let mut evidence = vec![];
+    let trusted = number_evidence(caller, profile, &mut evidence);
+    let announced = intent_evidence(found.intent, &mut evidence);
+    let records_up = found.by_number.is_ok();
+    let by_number = match found.by_number {
+        Ok(NumberMatch::One(known)) => {
+            evidence.push(Evidence::new("number", "on_file", "the calling number is on file for one customer"));
+            Some(*known)
+        }
+        Ok(NumberMatch::Several) => {
+            evidence.push(Evidence::new("number", "shared", "several customers share the calling number"));
+            None
+        }
+        Ok(NumberMatch::Nobody) => {
+            evidence.push(Evidence::new("number", "unknown", "nobody has the calling number on file"));
+            None
+        }
+        Err(_) => {
+            evidence.push(Evidence::new("records", "unavailable", "the customer records could not be read"));
+            None
+        }
+    };
+    let Announced { customer, complete, number_disagrees } = announced;
+    // The app names the customer even where several share the number.
+    let customer = customer.or(by_number);
+    let on_file = customer.as_ref().is_some_and(|known| old_enough(known, profile, now, &mut evidence));
+    let mut class = if on_file && trusted { CallerClass::VerifiedNumber } else { CallerClass::Unverified };
+    if complete && class == CallerClass::VerifiedNumber {
+        class = CallerClass::AppAuthenticated;
+    }
+    if number_disagrees {
+        evidence.push(Evidence::new(
+            "intent_number_mismatch",
+            "flagged",
+            "the app announced another number than the one that calls",
+        ));
+    }
+    Classified { class, evidence, customer, records_up }
+}
+
+fn number_evidence(caller: &Caller, profile: &Profile, evidence: &mut Vec<Evidence>) -> bool {
+    // No digit of the number stands in here: evidence outlives a failure, the number does not (C52).
+    let (result, detail) = match (&caller.ani, &caller.cli) {
+        (Some(_), _) => ("asserted", "the network asserts the calling number"),
+        (None, Some(_)) => ("presented", "the calling number is only what the caller presents"),
+        (None, None) => ("withheld", "no usable calling number came with the call"),
+    };
+    evidence.push(Evidence::new("ani", result, detail));
+    let attestation = caller.attestation.word();
+    evidence.push(Evidence::new("attestation", attestation, format!("STIR/SHAKEN: {attestation}")));
+    if caller.diverted {
+        evidence.push(Evidence::new("diversion", "diverted", "the call was diverted on its way"));
+    }
+    let trust = caller.number_trust();
+    let word = |trust| match trust {
+        NumberTrust::Low => "low",
+        NumberTrust::Medium => "medium",
+        NumberTrust::High => "high",
+    };
+    let needed = profile.number_trust;
+    let detail = format!("the number is worth {}, the policy asks for {}", word(trust), word(needed));
+    evidence.push(Evidence::new("number_trust", word(trust), detail));
+    trust >= needed
+}
+
+struct Announced {
+    customer: Option<Known>,
+    complete: bool,
+    number_disagrees: bool,
+}
+
+fn intent_evidence(found: IntentFound, evidence: &mut Vec<Evidence>) -> Announced {
+    let nothing = Announced { customer: None, complete: false, number_disagrees: false };
+    match found {
+        IntentFound::NotPresented => nothing,
+        IntentFound::Refused(why) => {
+            evidence.push(Evidence::new("intent", why, format!("the app's intent was not accepted: {why}")));
+            nothing
+        }
+        IntentFound::Good { customer, number_agrees, dnis_agrees } => {
+            evidence.push(Evidence::new("intent", "redeemed", "the app registered this call"));
+            if !dnis_agrees {
+                evidence.push(Evidence::new("intent_dnis_mismatch", "flagged", "the app announced another dialled number"));
+            }
+            Announced {
+                complete: customer.is_some() && number_agrees && dnis_agrees,
+                customer: customer.map(|known| *known),
+                number_disagrees: !number_agrees,
+            }
+        }
+    }
+}
+
+fn old_enough(known: &Known, profile: &Profile, now: Timestamp, evidence: &mut Vec<Evidence>) -> bool {
+    match known.number {
+        NumberOnFile::No => false,
+        NumberOnFile::Undated => true,
+        NumberOnFile::Since(since) if now.since(since) >= profile.number_age => true,
+        NumberOnFile::Since(_) => {
+            let days = profile.number_age.as_secs() / 86_400;
+            let detail = format!("the number has been on file for less than {days} days");
+            evidence.push(Evidence::new("number_age", "too_new", detail));
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::account::Standing;
+    use crate::call::input::Down;
+    use crate::model::caller::Attestation;
+    use crate::model::customer::Role;
+    use crate::policy::BUILT_IN;
+
+    fn known(number: NumberOnFile) -> Known {
+        Known {
+            id: "c-1".parse().expect("an id"),
+            name: "One".into(),
+            role: Role::Client,
+            flags: vec![],
+            standing: Standing::Open,
+            has_pin: true,
+            number,
+            answers: BTreeMap::new(),
+        }
+    }
+
+    fn one(number: NumberOnFile) -> Result<NumberMatch, Down> {
+        Ok(NumberMatch::One(Box::new(known(number))))
+    }
+
+    fn good(number_agrees: bool, dnis_agrees: bool) -> IntentFound {
+        let number = if number_agrees { NumberOnFile::Undated } else { NumberOnFile::No };
+        IntentFound::Good { customer: Some(Box::new(known(number))), number_agrees, dnis_agrees }
+    }
+
+    const NOW: Timestamp = Timestamp(1_795_000_000_000);
+
+    #[test]
+    fn b03_every_look_up_gets_its_class_and_x12_x16_hold() {
+        use CallerClass as C;
+        let profile = Profile::parse(BUILT_IN[0].0, BUILT_IN[0].1).expect("sound");
+        let ani = "+442079460123".parse().ok();
+        let asserted = Caller { ani, ..Caller::default() };
+        let presented = Caller { cli: asserted.ani.clone(), ..Caller::default() };
+        let gateway = Caller { attestation: Attestation::Gateway, ..asserted.clone() };
+        let days = |n: u64| NumberOnFile::Since(Timestamp(NOW.0 - n * 86_400_000));
+        let none = || IntentFound::NotPresented;
+        for (story, caller, by_number, intent, class) in [
+            ("b04 app and number", &asserted, one(NumberOnFile::Undated), good(true, true), C::AppAuthenticated),
+            ("x12 app, other number", &asserted, Ok(NumberMatch::Nobody), good(false, true), C::Unverified),
+            ("app, other dialled number", &asserted, one(NumberOnFile::Undated), good(true, false), C::VerifiedNumber),
+            ("x16 app, number not believable", &presented, one(NumberOnFile::Undated), good(true, true), C::Unverified),
+            ("used intent", &asserted, one(NumberOnFile::Undated), IntentFound::Refused("used"), C::VerifiedNumber),
+            ("b06 known number", &asserted, one(NumberOnFile::Undated), none(), C::VerifiedNumber),
+            ("known for 31 days", &asserted, one(days(31)), none(), C::VerifiedNumber),
+            ("known for 29 days", &asserted, one(days(29)), none(), C::Unverified),
+            ("x16 only presented", &presented, one(NumberOnFile::Undated), none(), C::Unverified),
+            ("x16 attested C", &gateway, one(NumberOnFile::Undated), none(), C::Unverified),
+            ("several share it", &asserted, Ok(NumberMatch::Several), none(), C::Unverified),
+            ("b11 unknown", &asserted, Ok(NumberMatch::Nobody), none(), C::Unverified),
+            ("no records", &asserted, Err(Down), none(), C::Unverified),
+        ] {
+            let found = classify(caller, Lookup { by_number, intent }, &profile, NOW);
+            assert_eq!(found.class, class, "{story}: {:?}", found.evidence);
+            assert!(!found.evidence.is_empty(), "{story}: evidence is kept");
+        }
+    }
+
+    #[test]
+    fn x12_a_mismatch_is_flagged_and_still_names_the_customer() {
+        let profile = Profile::parse(BUILT_IN[0].0, BUILT_IN[0].1).expect("sound");
+        let caller = Caller { ani: "+442079460123".parse().ok(), ..Caller::default() };
+        let found = Lookup { by_number: Ok(NumberMatch::Nobody), intent: good(false, true) };
+        let found = classify(&caller, found, &profile, NOW);
+        assert!(found.evidence.iter().any(|evidence| evidence.kind == "intent_number_mismatch"));
+        assert_eq!(found.customer.map(|known| known.id.to_string()).as_deref(), Some("c-1"));
+    }
+}

@@ -1,0 +1,220 @@
+//! What a call wants done. Carried out in one place, `effects.rs`; answers come back as `Input`.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::account::BlockRule;
+use crate::call::input::PresentedIntent;
+use crate::call::input::Reply;
+use crate::call::input::Ticket;
+use crate::call::request::Refusal;
+use crate::call::view::CallView;
+use crate::model::auth::PinResult;
+use crate::model::auth::Verdict;
+use crate::model::caller::Caller;
+use crate::model::caller::CallerClass;
+use crate::model::cause::Cause;
+use crate::model::digits::Position;
+use crate::model::digits::Positions;
+use crate::model::digits::SecretKeys;
+use crate::model::digits::SecretText;
+use crate::model::ids::AgentId;
+use crate::model::ids::CustomerId;
+use crate::model::ids::FactKey;
+
+/// A recorded phrase of the prompt pack.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Prompt {
+    /// "… enter the third digit of your PIN."
+    PinPosition(Position),
+    /// "That was not right …", never which digit.
+    PinAgain,
+    /// "I did not hear a key."
+    Reprompt,
+    /// "Please key your customer number, then hash."
+    CustomerNumber,
+    /// "Thank you. I am connecting you now." Right, wrong, unknown and blocked callers hear the same (5.1).
+    Thanks,
+    /// "We cannot check your PIN at the moment …"
+    Unavailable,
+    /// "Goodbye."
+    Goodbye,
+}
+
+impl Prompt {
+    /// The phrase's id in the prompt pack and the contract.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::PinPosition(position) => match position.number() {
+                1 => "pin.position.1",
+                2 => "pin.position.2",
+                3 => "pin.position.3",
+                4 => "pin.position.4",
+                5 => "pin.position.5",
+                6 => "pin.position.6",
+                _ => "pin.position.7",
+            },
+            Self::PinAgain => "pin.again",
+            Self::Reprompt => "pin.reprompt",
+            Self::CustomerNumber => "customer.number",
+            Self::Thanks => "thanks",
+            Self::Unavailable => "unavailable",
+            Self::Goodbye => "goodbye",
+        }
+    }
+}
+
+/// Whose positions and tags are meant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Subject {
+    /// A customer whose PIN can be checked.
+    Account(CustomerId),
+    /// One who cannot pass now (blocked, reset required, no PIN): sticky positions, dummy work.
+    Closed(CustomerId),
+    /// Nobody we know.
+    Stranger(Claimed),
+}
+
+/// What a stranger keyed as customer number. Blind: it may be half of somebody's secret.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Claimed(pub String);
+
+impl fmt::Debug for Claimed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Claimed(•)")
+    }
+}
+
+/// How the call ended for the account.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CallResult {
+    /// The check was passed.
+    Passed,
+    /// The check was failed.
+    Failed,
+    /// Positions were given and no attempt was made.
+    Abandoned,
+}
+
+/// One thing to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Show the new state to the desktops.
+    Publish(Box<CallView>),
+    /// Find the customer by number and redeem the intent. → `LookedUp`
+    LookUp {
+        /// Who calls.
+        caller: Caller,
+        /// What was dialled.
+        dnis: String,
+        /// What the app sent along.
+        intent: Option<PresentedIntent>,
+    },
+    /// Find the customer by the number keyed. → `KeyedLookedUp`
+    LookUpKeyed(Claimed),
+    /// Answer the call and connect the caller to the machine. → `Established`
+    Answer,
+    /// Play a phrase; whatever plays is cut. → `PromptEnded`
+    Play(Prompt),
+    /// Cut the phrase that plays.
+    StopPlaying,
+    /// The positions to ask. → `Drawn`
+    Draw(Subject),
+    /// Write an entry down before it is judged. → `Reserved`
+    Reserve {
+        /// Whose.
+        subject: Subject,
+        /// Which entry of this call, from 1.
+        entry: u8,
+        /// Whether a wrong verdict fails the call.
+        last: bool,
+        /// What was asked.
+        positions: Positions,
+        /// The block rule.
+        rule: BlockRule,
+    },
+    /// Judge an entry. → `Judged`
+    Judge {
+        /// Whose.
+        subject: Subject,
+        /// What was asked.
+        positions: Positions,
+        /// What was keyed.
+        keys: SecretKeys,
+    },
+    /// End a reserved entry; `None`: it could not be judged. → `Settled`
+    Settle {
+        /// Which.
+        ticket: Ticket,
+        /// How.
+        verdict: Option<Verdict>,
+    },
+    /// Store how the call ended for the account. → `ResultRecorded` for passed and failed
+    RecordResult {
+        /// Whose.
+        customer: CustomerId,
+        /// How.
+        result: CallResult,
+        /// The block rule.
+        rule: BlockRule,
+    },
+    /// Judge the password the caller said. → `PasswordJudged`
+    JudgePassword {
+        /// Whose; `None` for work of the same cost.
+        customer: Option<CustomerId>,
+        /// What was said.
+        said: SecretText,
+        /// Who asked.
+        reply: Reply,
+    },
+    /// Put the look at an answer on record. → `Revealed`
+    AuditReveal {
+        /// Which question.
+        question: FactKey,
+        /// Who looks.
+        by: AgentId,
+        /// Who asked.
+        reply: Reply,
+    },
+    /// Append to the audit chain.
+    Audit {
+        /// Who did it: an agent, or `system`.
+        actor: String,
+        /// A stable word.
+        what: &'static str,
+        /// Details without secrets.
+        body: Value,
+    },
+    /// Hand the caller over to the queue. → `HandedOver`
+    HandOver {
+        /// Where to.
+        to: String,
+        /// Whether media was already flowing (REFER) or not (302).
+        answered: bool,
+    },
+    /// Hang up.
+    Clear(Cause),
+    /// Answer a desktop.
+    Answered(Reply, Result<(), Refusal>),
+    /// The call is over: keep its last state, count it.
+    Ended(Box<EndedCall>),
+    /// Nothing holds the call any more: take it off the desktops.
+    Release,
+}
+
+/// What is counted and kept of a call that ended.
+#[derive(Debug)]
+pub struct EndedCall {
+    /// Its class.
+    pub class: Option<CallerClass>,
+    /// Its outcome: the word of its authentication, or `abandoned`.
+    pub outcome: &'static str,
+    /// What came of the PIN.
+    pub pin: Option<PinResult>,
+    /// Its last state.
+    pub view: CallView,
+    /// Whom it was about.
+    pub customer: Option<CustomerId>,
+}

@@ -1,0 +1,232 @@
+//! What can happen to a call: events of its platform, answers to its effects, requests of desktops.
+
+use std::collections::BTreeMap;
+
+use crate::account::Standing;
+use crate::call::request::Asker;
+use crate::call::request::Request;
+use crate::model::auth::Verdict;
+use crate::model::caller::Caller;
+use crate::model::cause::Cause;
+use crate::model::customer::Role;
+use crate::model::digits::Key;
+use crate::model::digits::Positions;
+use crate::model::digits::SecretText;
+use crate::model::ids::AgentId;
+use crate::model::ids::CustomerId;
+use crate::model::ids::FactKey;
+use crate::model::ids::IntentHandle;
+use crate::model::ids::PlatformCallId;
+use crate::model::ids::QueueName;
+use crate::model::time::Timestamp;
+
+/// A call arrives (CSTA Delivered; SIP INVITE).
+#[derive(Clone, Debug)]
+pub struct Delivered {
+    /// `sip`, `genesys` …
+    pub platform: &'static str,
+    /// The platform's id.
+    pub platform_call_id: PlatformCallId,
+    /// Who calls.
+    pub caller: Caller,
+    /// What was dialled.
+    pub dnis: String,
+    /// The queue that number belongs to.
+    pub queue: QueueName,
+    /// Where that queue is handed over to: a SIP URI.
+    pub queue_uri: String,
+    /// The app's handle, if the call carried one.
+    pub intent: Option<PresentedIntent>,
+    /// How long a handed-over call is kept open (contract §6).
+    pub handed_over_max: std::time::Duration,
+}
+
+/// What a call carried as an intent.
+#[derive(Clone, Debug)]
+pub enum PresentedIntent {
+    /// A handle of the right form.
+    Handle(IntentHandle),
+    /// Something else.
+    Unreadable,
+}
+
+/// What the platform reports.
+#[derive(Clone, Debug)]
+pub enum CallEvent {
+    /// The caller is connected to the machine (SIP ACK).
+    Established,
+    /// A key was pressed. Each press once, however often it was signalled.
+    DigitGenerated(Key),
+    /// The prompt that was playing came to its end.
+    PromptEnded,
+    /// The hand-over came to an end.
+    HandedOver(HandOver),
+    /// The leg is gone.
+    ConnectionCleared(Cause),
+}
+
+/// How a hand-over ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HandOver {
+    /// The caller is on the way to the queue, or there.
+    Done,
+    /// The platform would not, or did not say in time: the status it gave.
+    Refused(u16),
+}
+
+/// A store or worker could not answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Down;
+
+/// A customer as the call needs them.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Identity.
+    pub id: CustomerId,
+    /// Name for the screen-pop.
+    pub name: String,
+    /// Client or representative.
+    pub role: Role,
+    /// Flags.
+    pub flags: Vec<String>,
+    /// Where the account stands.
+    pub standing: Standing,
+    /// Whether a PIN can be checked.
+    pub has_pin: bool,
+    /// Whether the caller's number is on file for them, and since when.
+    pub number: NumberOnFile,
+    /// Answers on file, by key.
+    pub answers: BTreeMap<FactKey, SecretText>,
+}
+
+/// The caller's number in one customer's record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NumberOnFile {
+    /// It is not there.
+    No,
+    /// It is there, undated: counts as old.
+    Undated,
+    /// It is there since.
+    Since(Timestamp),
+}
+
+/// Whom the calling number belongs to.
+#[derive(Clone, Debug)]
+pub enum NumberMatch {
+    /// No number came in, or nobody has it.
+    Nobody,
+    /// Exactly one customer.
+    One(Box<Known>),
+    /// Several share it.
+    Several,
+}
+
+/// What came of the intent.
+#[derive(Clone, Debug)]
+pub enum IntentFound {
+    /// The call carried none.
+    NotPresented,
+    /// Redeemed just now.
+    Good {
+        /// Whom the app announced; `None` when that customer is gone.
+        customer: Option<Box<Known>>,
+        /// Whether the call comes from the announced number.
+        number_agrees: bool,
+        /// Whether the announced number was dialled (or none was announced).
+        dnis_agrees: bool,
+    },
+    /// Not good, and why: `expired`, `used`, `unknown`, `unreadable`, `unavailable`.
+    Refused(&'static str),
+}
+
+/// The answer to [`Effect::LookUp`](crate::call::effect::Effect::LookUp).
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// By number. `Err` when the records could not be read.
+    pub by_number: Result<NumberMatch, Down>,
+    /// By intent.
+    pub intent: IntentFound,
+}
+
+/// The right to judge one entry: the reservation that is on disk.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ticket {
+    /// An attempt of a real account.
+    Attempt(i64),
+    /// Work of the same cost for a caller who cannot pass (5.1).
+    Dummy,
+}
+
+/// What the verifier said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Judgement {
+    /// It judged.
+    Verdict(Verdict),
+    /// It could not: busy, or the stored tags are unusable.
+    Unavailable,
+}
+
+/// Where the account stands after something was stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct After {
+    /// Its standing now.
+    pub standing: Standing,
+    /// Whether this call is marked as failed on disk.
+    pub call_failed: bool,
+}
+
+/// Where to answer a desktop's request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Reply(pub u64);
+
+/// Everything a call can be told.
+#[derive(Debug)]
+pub enum Input {
+    /// Answer to `LookUp`.
+    LookedUp(Box<Lookup>),
+    /// Answer to `LookUpKeyed`: the customer with that number, if there is one.
+    KeyedLookedUp(Result<Option<Box<Known>>, Down>),
+    /// Answer to `Draw`.
+    Drawn(Result<Positions, Down>),
+    /// Answer to `Reserve`.
+    Reserved(Result<Ticket, Down>),
+    /// Answer to `Judge`.
+    Judged(Judgement),
+    /// Answer to `Settle`.
+    Settled(Result<After, Down>),
+    /// Answer to `RecordResult`.
+    ResultRecorded(Result<After, Down>),
+    /// Answer to `JudgePassword`.
+    PasswordJudged {
+        /// What the verifier said.
+        judgement: Judgement,
+        /// Who asked.
+        reply: Reply,
+    },
+    /// Answer to `AuditReveal`.
+    Revealed {
+        /// Which question.
+        question: FactKey,
+        /// Who asked.
+        by: AgentId,
+        /// Where to answer.
+        reply: Reply,
+        /// Whether the look is on record.
+        audited: Result<(), Down>,
+    },
+    /// The platform reports.
+    Event(CallEvent),
+    /// A desktop asks.
+    Request {
+        /// Who.
+        asker: Asker,
+        /// What.
+        request: Request,
+        /// Where to answer.
+        reply: Reply,
+    },
+    /// The phase's time is over.
+    DeadlineReached,
+    /// The daemon stops.
+    Shutdown,
+}

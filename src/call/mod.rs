@@ -1,0 +1,156 @@
+//! DECIDES about a call. One call is a plain value: `(call, input, now) → effects`.
+//!
+//! ```text
+//!              looked up                       ACK              customer known
+//!  LookingUp ------------> Answering ---------------> Drawing ------------------> Capture
+//!      |                                   |  unknown number      ^                  | both digits
+//!      | no digits needed                  '--> Identifying ------'                  v
+//!      v                                                          Reserving -> Judging -> Settling
+//!  Deciding --> HandingOver --> HandedOver <------ HandingOver <-- Closing <-- (wrong: Capture once more)
+//!                                   |
+//!  any state -- hang-up, deadline --'--> WrapUp --> Released
+//! ```
+//!
+//! Invariants: nothing in here reads a clock, a socket or a random number, or logs; every phase but
+//! `Released` has a deadline, so no call can hang for ever; a reserved attempt is always settled,
+//! whoever hangs up meanwhile.
+
+pub mod capture;
+pub mod check;
+pub mod classify;
+pub mod desk;
+pub mod effect;
+pub mod facts;
+pub mod input;
+pub mod phase;
+pub mod request;
+pub mod show;
+pub mod view;
+pub mod wrap_up;
+
+use std::sync::Arc;
+
+use crate::call::effect::Effect;
+use crate::call::facts::Facts;
+use crate::call::input::CallEvent;
+use crate::call::input::Delivered;
+use crate::call::input::Input;
+use crate::call::phase::Phase;
+use crate::call::view::CallView;
+use crate::model::cause::Cause;
+use crate::model::ids::CallId;
+use crate::model::time::Now;
+use crate::model::time::Uptime;
+use crate::policy::Profile;
+
+/// One call.
+#[derive(Debug)]
+pub struct Call {
+    facts: Facts,
+    phase: Phase,
+    shown: Option<CallView>,
+}
+
+impl Call {
+    /// A call that was just delivered, and what to do first.
+    pub fn offered(id: CallId, delivered: Delivered, profile: Arc<Profile>, now: Now) -> (Self, Vec<Effect>) {
+        let facts = Facts::new(id, delivered, profile, now.wall);
+        let (caller, dnis, intent) = (facts.caller.clone(), facts.dnis.clone(), facts.intent.clone());
+        let look_up = Effect::LookUp { caller, dnis, intent };
+        let phase = Phase::LookingUp { until: now.up + phase::LOOK_UP_MAX };
+        let mut call = Self { facts, phase, shown: None };
+        let effects = call.publish_then(vec![look_up]);
+        (call, effects)
+    }
+
+    /// Takes one input and says what follows from it, in the order it is to be carried out.
+    #[must_use = "dropping effects loses what the call decided"]
+    pub fn step(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        let phase = std::mem::replace(&mut self.phase, Phase::Released);
+        let (phase, effects) = self.advance(phase, input, now);
+        self.phase = phase;
+        self.publish_then(effects)
+    }
+
+    /// When the phase is over by itself; `None` only once the call is released.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Uptime> {
+        self.phase.until()
+    }
+
+    /// Our id.
+    #[must_use]
+    pub fn id(&self) -> &CallId {
+        &self.facts.id
+    }
+
+    /// The call as its agent sees it.
+    #[must_use]
+    pub fn view(&self) -> CallView {
+        show::view(&self.facts, &self.phase)
+    }
+
+    fn advance(&mut self, phase: Phase, input: Input, now: Now) -> (Phase, Vec<Effect>) {
+        match (phase, input) {
+            (Phase::Released, input) => (Phase::Released, desk::too_late(input)),
+
+            // Alike in every phase.
+            (phase, Input::Request { asker, request, reply }) => self.request(phase, &asker, request, reply, now),
+            (phase, Input::ResultRecorded(result)) => self.result_recorded(phase, result, now),
+            (phase, Input::Revealed { question, by, reply, audited }) => {
+                (phase, self.revealed(&question, &by, reply, audited, now))
+            }
+            (phase, Input::PasswordJudged { judgement, reply }) => {
+                self.password_judged(phase, judgement, reply, now)
+            }
+            (phase, Input::Event(CallEvent::ConnectionCleared(cause))) => self.cleared(phase, cause, now),
+            (phase, Input::Shutdown) => self.shut_down(phase, now),
+
+            // A reservation that came too late for us is nobody's guess: it must not count.
+            (phase, Input::Reserved(Ok(ticket))) if !matches!(phase, Phase::Reserving { .. }) => {
+                (phase, vec![Effect::Settle { ticket, verdict: None }])
+            }
+
+            // The way of the call.
+            (Phase::LookingUp { .. }, Input::LookedUp(found)) => self.looked_up(*found, now),
+            (Phase::LookingUp { .. }, Input::DeadlineReached) => self.not_looked_up(now),
+            (phase @ (Phase::Deciding { .. } | Phase::HandingOver { .. }), input) => {
+                self.on_the_way_to_an_agent(phase, &input, now)
+            }
+            (Phase::WrapUp { .. }, Input::DeadlineReached) => self.release(now),
+            (Phase::HandedOver { .. }, Input::DeadlineReached) => self.ended(Cause::RECOVERY_ON_TIMER_EXPIRY, now),
+            (
+                phase @ (Phase::LookingUp { .. } | Phase::HandedOver { .. } | Phase::WrapUp { .. }),
+                Input::LookedUp(_)
+                | Input::KeyedLookedUp(_)
+                | Input::Drawn(_)
+                | Input::Reserved(_)
+                | Input::Judged(_)
+                | Input::Settled(_)
+                | Input::Event(_),
+            ) => (phase, vec![]),
+
+            // The dialogue with the machine.
+            (phase, input) => self.dialogue(phase, input, now),
+        }
+    }
+
+    /// Puts the new state in front of the effects when it differs from what was shown last.
+    fn publish_then(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
+        let mut view = self.view();
+        let unchanged = self.shown.as_ref().is_some_and(|shown| {
+            view.version = shown.version;
+            *shown == view
+        });
+        if !unchanged && self.phase.until().is_some() {
+            self.facts.version += 1;
+            view.version = self.facts.version;
+            self.shown = Some(view.clone());
+            effects.insert(0, Effect::Publish(Box::new(view)));
+        }
+        effects
+    }
+}
+
+#[cfg(test)]
+mod scripts;

@@ -1,0 +1,156 @@
+//! The ways out: hand-over, hang-up, wrap-up, release.
+
+use crate::call::Call;
+use crate::call::effect::Effect;
+use crate::call::effect::EndedCall;
+use crate::call::effect::Prompt;
+use crate::call::input::CallEvent;
+use crate::call::input::HandOver;
+use crate::call::input::Input;
+use crate::call::phase::HAND_OVER_MAX;
+use crate::call::phase::Phase;
+use crate::account::Standing;
+use crate::model::auth::Authentication;
+use crate::model::auth::PinResult;
+use crate::model::cause::Cause;
+use crate::model::time::Now;
+
+impl Call {
+    /// Sends the caller on to the queue.
+    pub(crate) fn hand_over(&mut self, answered: bool, now: Now) -> (Phase, Vec<Effect>) {
+        let to = self.facts.queue_uri.clone();
+        self.facts.note(now.wall, format!("handing over to queue {}", self.facts.queue));
+        let phase = Phase::HandingOver { answered, until: now.up + HAND_OVER_MAX };
+        (phase, vec![Effect::HandOver { to, answered }])
+    }
+
+    /// `Deciding` and `HandingOver`: the last steps before an agent.
+    pub(crate) fn on_the_way_to_an_agent(
+        &mut self,
+        phase: Phase,
+        input: &Input,
+        now: Now,
+    ) -> (Phase, Vec<Effect>) {
+        match (&phase, input) {
+            (Phase::Deciding { .. }, Input::DeadlineReached) => {
+                self.facts.verdict = None;
+                self.facts.conclude(Authentication::SystemUnavailable);
+                self.hand_over(false, now)
+            }
+            (Phase::HandingOver { .. }, Input::Event(CallEvent::HandedOver(HandOver::Done))) => {
+                self.facts.note(now.wall, "handed over");
+                (Phase::HandedOver { until: now.up + self.facts.handed_over_max }, vec![])
+            }
+            (Phase::HandingOver { answered, .. }, Input::Event(CallEvent::HandedOver(HandOver::Refused(status)))) => {
+                self.facts.note(now.wall, format!("hand-over refused with {status}"));
+                self.not_handed_over(*answered, now)
+            }
+            (Phase::HandingOver { answered, .. }, Input::DeadlineReached) => {
+                self.facts.note(now.wall, "hand-over did not come to an end in time");
+                self.not_handed_over(*answered, now)
+            }
+            _ => (phase, vec![]),
+        }
+    }
+
+    fn not_handed_over(&mut self, answered: bool, now: Now) -> (Phase, Vec<Effect>) {
+        let (phase, mut effects) = self.hang_up(Cause::TEMPORARY_FAILURE, now);
+        if answered {
+            effects.insert(0, Effect::Play(Prompt::Goodbye));
+        }
+        (phase, effects)
+    }
+
+    /// Ends the leg from our side.
+    pub(crate) fn hang_up(&mut self, cause: Cause, now: Now) -> (Phase, Vec<Effect>) {
+        let (phase, mut effects) = self.ended(cause, now);
+        effects.insert(0, Effect::Clear(cause));
+        (phase, effects)
+    }
+
+    /// The leg is gone. An entry that is on disk is settled first, whoever hung up (5.14).
+    pub(crate) fn cleared(&mut self, phase: Phase, cause: Cause, now: Now) -> (Phase, Vec<Effect>) {
+        match phase {
+            Phase::WrapUp { .. } | Phase::Released => (phase, vec![]),
+            phase if phase.attempt_open() => {
+                self.facts.ended_at = Some(now.wall);
+                self.facts.note(now.wall, "caller hung up");
+                (phase, vec![])
+            }
+            Phase::Capture { .. } => {
+                let record = self.record_abandoned();
+                if let Some(shown) = &mut self.facts.pin {
+                    shown.result = Some(PinResult::Abandoned);
+                }
+                let (phase, mut effects) = self.ended(cause, now);
+                effects.extend(record);
+                (phase, effects)
+            }
+            _ => self.ended(cause, now),
+        }
+    }
+
+    /// The call is over; after-call work begins.
+    pub(crate) fn ended(&mut self, cause: Cause, now: Now) -> (Phase, Vec<Effect>) {
+        if self.facts.ended_at.is_none() {
+            self.facts.ended_at = Some(now.wall);
+            self.facts.note(now.wall, format!("call ended: {}", cause.word()));
+        }
+        if !self.facts.authentication.is_final() && self.facts.verdict.is_none() {
+            let blocked = self.facts.customer.as_ref().is_some_and(|known| known.standing == Standing::Blocked);
+            self.facts.conclude(match (self.facts.call_failed, blocked) {
+                (true, true) => Authentication::Blocked,
+                (true, false) => Authentication::Failed,
+                (false, _) => Authentication::NotAuthenticated,
+            });
+        }
+        let profile = &self.facts.profile;
+        let wait = if self.facts.agent.is_some() { profile.wrap_up_max } else { profile.linger };
+        (Phase::WrapUp { until: now.up + wait }, self.close_books())
+    }
+
+    /// Reports the end of the call, once, as soon as nothing is on its way to disk.
+    pub(crate) fn close_books(&mut self) -> Vec<Effect> {
+        if self.facts.ended_at.is_none() || self.facts.verdict.is_some() || self.facts.books_closed {
+            return vec![];
+        }
+        self.facts.books_closed = true;
+        let pin = self.facts.pin.as_ref().and_then(|pin| pin.result);
+        let abandoned = pin == Some(PinResult::Abandoned) && !self.facts.attempt_made;
+        let outcome = if abandoned && self.facts.authentication == Authentication::NotAuthenticated {
+            "abandoned"
+        } else {
+            self.facts.authentication.word()
+        };
+        let customer = self.facts.customer.as_ref().map(|known| known.id.clone());
+        let ended = EndedCall { class: self.facts.class, outcome, pin, view: self.view(), customer };
+        vec![Effect::Ended(Box::new(ended))]
+    }
+
+    /// Takes the call off the desktops.
+    pub(crate) fn release(&mut self, now: Now) -> (Phase, Vec<Effect>) {
+        if self.facts.ended_at.is_none() {
+            self.facts.ended_at = Some(now.wall);
+        }
+        self.facts.verdict = None;
+        let mut effects = self.close_books();
+        effects.push(Effect::Release);
+        (Phase::Released, effects)
+    }
+
+    /// The daemon stops: every call ends at once and gives back what it holds.
+    pub(crate) fn shut_down(&mut self, phase: Phase, now: Now) -> (Phase, Vec<Effect>) {
+        let mut effects = vec![];
+        if let Phase::Judging { ticket, .. } = &phase {
+            effects.push(Effect::Settle { ticket: *ticket, verdict: None });
+        }
+        if self.facts.ended_at.is_none() && !matches!(phase, Phase::HandedOver { .. }) {
+            effects.push(Effect::Clear(Cause::NORMAL_UNSPECIFIED));
+        }
+        let (_, ended) = self.ended(Cause::NORMAL_UNSPECIFIED, now);
+        effects.extend(ended);
+        let (phase, released) = self.release(now);
+        effects.extend(released);
+        (phase, effects)
+    }
+}
