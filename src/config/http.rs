@@ -1,0 +1,50 @@
+//! `[http]`: pages, REST, desktops, health, metrics.
+
+use std::net::SocketAddr;
+
+use crate::config::table::Complaint;
+use crate::config::table::Table;
+use crate::config::table::complaint;
+
+/// Where HTTP is served, and to how many.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Http {
+    /// Address of pages, REST, WebSockets, health and metrics; port 0: any free one.
+    pub listen: SocketAddr,
+    /// Origins beside our own that may open a desktop, for example a CRM that embeds the page.
+    pub allowed_origins: Vec<String>,
+    /// Desktops at a time; further ones are refused.
+    pub max_desktops: usize,
+}
+
+pub(crate) fn read(mut table: Table<'_>) -> Http {
+    let http = Http {
+        listen: table.parsed("listen", SocketAddr::from(([127, 0, 0, 1], 8080)), address),
+        allowed_origins: table.list("allowed_origins", Vec::new(), origin),
+        max_desktops: table.number("max_desktops", 20_000, 1..=1_000_000),
+    };
+    for key in ["tls_certificate", "tls_key"] {
+        table.not_built(key, "TLS on this listener is", "remove it and put a TLS proxy in front");
+    }
+    table.end();
+    http
+}
+
+/// Reads an IP address with a port.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, Complaint> {
+    text.parse().map_err(|_| {
+        complaint("is no IP address with a port", "write it like 127.0.0.1:8080 or [::1]:8080")
+    })
+}
+
+/// An origin as a browser sends it: scheme, host, port, nothing else.
+fn origin(text: &str) -> Result<String, Complaint> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = rest.unwrap_or_default();
+    let plain = !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', ' ']);
+    if plain { Ok(text.to_ascii_lowercase()) } else { Err(not_an_origin()) }
+}
+
+fn not_an_origin() -> Complaint {
+    complaint("is no origin", "write scheme, host and port alone: https://crm.example.com")
+}

@@ -1,0 +1,47 @@
+//! `[grpc]`, `[cluster]`, `[audiohook.*]`, `[asterisk]`: checked today, built later.
+
+use crate::config::http::address;
+use crate::config::table::Table;
+
+/// Reads the sections whose features are not built, so that a file written for them is checked.
+pub(crate) fn read(root: &mut Table<'_>) {
+    grpc(root.table("grpc"));
+    cluster(root.table("cluster"));
+    audiohook(root.table("audiohook"));
+    asterisk(root.table("asterisk"));
+}
+
+fn grpc(mut table: Table<'_>) {
+    table.idle("the gRPC service is");
+    table.optional("listen", address);
+    table.end();
+}
+
+fn cluster(mut table: Table<'_>) {
+    table.idle("nodes that share calls are");
+    table.optional("listen", address);
+    for key in ["advertise", "certificate", "key", "ca"] {
+        table.text(key, "");
+    }
+    table.end();
+}
+
+fn audiohook(mut table: Table<'_>) {
+    table.idle("AudioHook connectors are");
+    for (_, mut connector) in table.table("connectors").named() {
+        for key in ["api_key", "client_secret_file", "policy"] {
+            connector.text(key, "");
+        }
+        connector.end();
+    }
+    table.end();
+}
+
+fn asterisk(mut table: Table<'_>) {
+    table.idle("the Asterisk adapter is");
+    table.word("mode", ("outbound", ()), &[("inbound", ())]);
+    for key in ["url", "username", "password_file", "app"] {
+        table.text(key, "");
+    }
+    table.end();
+}
