@@ -1,0 +1,354 @@
+//! Accounts and the attempt protocol: reserve, then hash, then settle (facts/reliability §6).
+//!
+//! ```text
+//!           ┌─ settle correct ─► streak ends, next positions
+//! reserve ──┼─ settle wrong ───► streak grows; the last entry also fails the call
+//! (on disk) ├─ settle void ────► nothing is counted
+//!           └─ crash ──────────► settled wrong when the records are opened again
+//! ```
+
+use rusqlite::Connection;
+use rusqlite::OptionalExtension;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::account::Account;
+use crate::account::AccountEvent;
+use crate::account::AccountFact;
+use crate::account::BlockRule;
+use crate::account::Standing;
+use crate::model::digits::Positions;
+use crate::model::ids::CallId;
+use crate::model::ids::CustomerId;
+use crate::model::time::Timestamp;
+use crate::records::AccountAfter;
+use crate::records::AttemptId;
+use crate::records::CallResult;
+use crate::records::RecordsError;
+use crate::records::Reservation;
+use crate::records::Settlement;
+use crate::records::sqlite::from_json;
+use crate::records::sqlite::id;
+use crate::records::sqlite::journal;
+use crate::records::sqlite::json as to_json;
+use crate::records::sqlite::signed;
+use crate::records::sqlite::time;
+
+/// A call that ends, or a part of it, for an account.
+pub(super) struct Ended {
+    pub(super) call: CallId,
+    pub(super) customer: CustomerId,
+    pub(super) rule: BlockRule,
+    pub(super) at: Timestamp,
+}
+
+pub(super) fn load(
+    db: &Connection,
+    customer: &CustomerId,
+) -> Result<Option<Account>, RecordsError> {
+    let mut select = db.prepare_cached("SELECT * FROM accounts WHERE customer = ?1")?;
+    let mut found = select.query([customer.as_str()])?;
+    let Some(row) = found.next()? else { return Ok(None) };
+    let record = format!("account {customer}");
+    Ok(Some(Account {
+        initialized: row.get("initialized")?,
+        enabled: row.get("enabled")?,
+        pin_version: row.get("pin_version")?,
+        failed_calls: row.get("failed_calls")?,
+        pin_wrong_streak: row.get("pin_wrong_streak")?,
+        blocked: row.get("blocked")?,
+        reset_required: row.get("reset_required")?,
+        deck: from_json(&row.get::<_, String>("deck")?, &record)?,
+        abandoned: from_json(&row.get::<_, String>("abandoned")?, &record)?,
+    }))
+}
+
+pub(super) fn store(
+    db: &Connection,
+    customer: &CustomerId,
+    account: &Account,
+) -> Result<(), RecordsError> {
+    let mut replace = db.prepare_cached(
+        "INSERT OR REPLACE INTO accounts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    replace.execute((
+        customer.as_str(),
+        account.initialized,
+        account.enabled,
+        account.pin_version,
+        account.failed_calls,
+        account.pin_wrong_streak,
+        account.blocked,
+        account.reset_required,
+        to_json(&account.deck)?,
+        to_json(&account.abandoned)?,
+    ))?;
+    Ok(())
+}
+
+fn existing(db: &Connection, customer: &CustomerId) -> Result<Account, RecordsError> {
+    load(db, customer)?.ok_or(RecordsError::NoSuch("account"))
+}
+
+pub(super) fn challenge(
+    db: &Connection,
+    customer: &CustomerId,
+    random: u64,
+    now: Timestamp,
+) -> Result<Positions, RecordsError> {
+    let mut account = existing(db, customer)?;
+    let before = account.deck.clone();
+    let positions = account.deck.challenge(random, now);
+    if account.deck != before {
+        store(db, customer, &account)?;
+        journal::note(
+            db,
+            now,
+            "positions_drawn",
+            None,
+            customer,
+            json!({ "positions": positions }),
+        )?;
+    }
+    Ok(positions)
+}
+
+/// Refuses what would be a guess too many: attempts of other calls that are still being judged
+/// count as wrong until they are settled, so that calling in parallel buys no guesses (P4).
+pub(super) fn reserve(db: &Connection, wanted: &Reservation) -> Result<AttemptId, RecordsError> {
+    let account = existing(db, &wanted.customer)?;
+    let open = "SELECT count(*) FROM attempts WHERE customer = ?1 AND settled IS NULL";
+    let open: u32 =
+        db.prepare_cached(open)?.query_row([wanted.customer.as_str()], |row| row.get(0))?;
+    let at_stake = open + u32::from(account.pin_wrong_streak);
+    let spent = open > 0 && at_stake >= u32::from(wanted.rule.wrong_entries);
+    if account.standing() != Standing::Open || spent {
+        return Err(RecordsError::Unavailable("this account may not be tried now".into()));
+    }
+    let mut insert = db.prepare_cached(
+        "INSERT INTO attempts (call, customer, entry, last, first, second, pin_version, failed_calls,
+         wrong_entries, reserved_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    let attempt = AttemptId(insert.insert((
+        wanted.call.as_str(),
+        wanted.customer.as_str(),
+        wanted.entry,
+        wanted.last,
+        wanted.positions.first().number(),
+        wanted.positions.second().number(),
+        account.pin_version,
+        wanted.rule.failed_calls,
+        wanted.rule.wrong_entries,
+        signed(wanted.at.0),
+    ))?);
+    let body =
+        json!({ "attempt": attempt.0, "entry": wanted.entry, "positions": wanted.positions });
+    journal::note(db, wanted.at, "attempt_reserved", Some(&wanted.call), &wanted.customer, body)?;
+    Ok(attempt)
+}
+
+struct Attempt {
+    ended: Ended,
+    last: bool,
+    pin_version: u32,
+    settled: bool,
+}
+
+fn attempt(db: &Connection, attempt: AttemptId) -> Result<Attempt, RecordsError> {
+    let mut select = db.prepare_cached("SELECT * FROM attempts WHERE id = ?1")?;
+    let mut found = select.query([attempt.0])?;
+    let row = found.next()?.ok_or(RecordsError::NoSuch("attempt"))?;
+    let rule = BlockRule {
+        failed_calls: row.get("failed_calls")?,
+        wrong_entries: row.get("wrong_entries")?,
+    };
+    Ok(Attempt {
+        ended: Ended {
+            call: id(row.get("call")?)?,
+            customer: id(row.get("customer")?)?,
+            rule,
+            at: time(row.get("reserved_at")?),
+        },
+        last: row.get("last")?,
+        pin_version: row.get("pin_version")?,
+        settled: row.get::<_, Option<String>>("settled")?.is_some(),
+    })
+}
+
+pub(super) fn settle(
+    db: &Connection,
+    id: AttemptId,
+    how: Settlement,
+    now: Timestamp,
+) -> Result<AccountAfter, RecordsError> {
+    let Attempt { ended, last, pin_version, settled } = attempt(db, id)?;
+    let ended = Ended { at: now, ..ended };
+    let mut account = existing(db, &ended.customer)?;
+    let mut marks = Marks::load(db, &ended)?;
+    if settled {
+        return Ok(after(&account, vec![], marks));
+    }
+    let word = match how {
+        Settlement::Correct => "correct",
+        Settlement::Wrong => "wrong",
+        Settlement::Void => "void",
+    };
+    let mut update =
+        db.prepare_cached("UPDATE attempts SET settled = ?2, settled_at = ?3 WHERE id = ?1")?;
+    update.execute((id.0, word, signed(now.0)))?;
+    note(db, &ended, "attempt_settled", json!({ "attempt": id.0, "result": word }))?;
+    let mut facts = vec![];
+    match how {
+        // The new PIN's positions are not used up by an answer to the old one's.
+        Settlement::Correct if account.pin_version != pin_version => {}
+        Settlement::Correct => {
+            facts.extend(account.apply(AccountEvent::EntryCorrect, ended.rule, now));
+        }
+        Settlement::Wrong => {
+            facts.extend(account.apply(AccountEvent::EntryWrong, ended.rule, now));
+            if last {
+                facts.extend(marks.fail(db, &ended, &mut account)?);
+            }
+        }
+        Settlement::Void => {}
+    }
+    finish(db, &ended, &account, facts, marks)
+}
+
+pub(super) fn call_result(
+    db: &Connection,
+    ended: &Ended,
+    result: CallResult,
+) -> Result<AccountAfter, RecordsError> {
+    let mut account = existing(db, &ended.customer)?;
+    let mut marks = Marks::load(db, ended)?;
+    let facts = match result {
+        CallResult::Passed => marks.pass(db, ended, &mut account)?,
+        CallResult::Failed => marks.fail(db, ended, &mut account)?,
+        CallResult::Abandoned => marks.abandon(db, ended, &mut account)?,
+    };
+    finish(db, ended, &account, facts, marks)
+}
+
+/// Settles as wrong what was reserved when the process died: whoever could crash us would have free guesses (5.15).
+pub(super) fn recover(db: &Connection) -> Result<(), RecordsError> {
+    let mut select =
+        db.prepare("SELECT id, reserved_at FROM attempts WHERE settled IS NULL ORDER BY id")?;
+    let open = select.query_map((), |row| Ok((AttemptId(row.get(0)?), row.get(1)?)))?;
+    for (attempt, reserved_at) in open.collect::<Result<Vec<_>, _>>()? {
+        let after = settle(db, attempt, Settlement::Wrong, time(reserved_at))?;
+        tracing::warn!(attempt = attempt.0, standing = ?after.standing, "attempt without a verdict counted as wrong");
+    }
+    Ok(())
+}
+
+/// What a call already counted for, so that nothing counts twice.
+#[derive(Clone, Copy)]
+struct Marks {
+    failed: bool,
+    passed: bool,
+    abandoned: bool,
+}
+
+impl Marks {
+    fn load(db: &Connection, ended: &Ended) -> Result<Self, RecordsError> {
+        let select =
+            "SELECT failed, passed, abandoned FROM call_results WHERE call = ?1 AND customer = ?2";
+        let mut select = db.prepare_cached(select)?;
+        let found = select.query_row((ended.call.as_str(), ended.customer.as_str()), |row| {
+            Ok(Self { failed: row.get(0)?, passed: row.get(1)?, abandoned: row.get(2)? })
+        });
+        Ok(found.optional()?.unwrap_or(Self { failed: false, passed: false, abandoned: false }))
+    }
+
+    fn store(self, db: &Connection, ended: &Ended) -> Result<(), RecordsError> {
+        let mut replace =
+            db.prepare_cached("INSERT OR REPLACE INTO call_results VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        let (call, customer) = (ended.call.as_str(), ended.customer.as_str());
+        replace.execute((call, customer, self.failed, self.passed, self.abandoned))?;
+        Ok(())
+    }
+
+    fn fail(
+        &mut self,
+        db: &Connection,
+        ended: &Ended,
+        account: &mut Account,
+    ) -> Result<Vec<AccountFact>, RecordsError> {
+        if self.failed {
+            return Ok(vec![]);
+        }
+        self.failed = true;
+        note(db, ended, "call_failed", json!({}))?;
+        Ok(account.apply(AccountEvent::CallFailed, ended.rule, ended.at))
+    }
+
+    fn pass(
+        &mut self,
+        db: &Connection,
+        ended: &Ended,
+        account: &mut Account,
+    ) -> Result<Vec<AccountFact>, RecordsError> {
+        if self.passed {
+            return Ok(vec![]);
+        }
+        self.passed = true;
+        note(db, ended, "call_passed", json!({ "was_failed": self.failed }))?;
+        Ok(account.apply(
+            AccountEvent::CallPassed { was_failed: self.failed },
+            ended.rule,
+            ended.at,
+        ))
+    }
+
+    fn abandon(
+        &mut self,
+        db: &Connection,
+        ended: &Ended,
+        account: &mut Account,
+    ) -> Result<Vec<AccountFact>, RecordsError> {
+        let attempts = "SELECT EXISTS (SELECT 1 FROM attempts WHERE call = ?1 AND customer = ?2)";
+        let mut attempts = db.prepare_cached(attempts)?;
+        let attempted =
+            attempts.query_row((ended.call.as_str(), ended.customer.as_str()), |row| row.get(0))?;
+        if self.abandoned || attempted {
+            return Ok(vec![]);
+        }
+        self.abandoned = true;
+        note(db, ended, "positions_abandoned", json!({}))?;
+        Ok(account.apply(AccountEvent::Abandoned, ended.rule, ended.at))
+    }
+}
+
+fn finish(
+    db: &Connection,
+    ended: &Ended,
+    account: &Account,
+    facts: Vec<AccountFact>,
+    marks: Marks,
+) -> Result<AccountAfter, RecordsError> {
+    store(db, &ended.customer, account)?;
+    marks.store(db, ended)?;
+    for fact in &facts {
+        let what = match fact {
+            AccountFact::BecameBlocked => "account_blocked",
+            AccountFact::BecameResetRequired => "pin_reset_required",
+            AccountFact::FishingSuspected => "fishing_suspected",
+        };
+        note(
+            db,
+            ended,
+            what,
+            json!({ "failed_calls": account.failed_calls, "wrong_entries": account.pin_wrong_streak }),
+        )?;
+    }
+    Ok(after(account, facts, marks))
+}
+
+fn after(account: &Account, facts: Vec<AccountFact>, marks: Marks) -> AccountAfter {
+    AccountAfter { standing: account.standing(), facts, call_failed: marks.failed && !marks.passed }
+}
+
+fn note(db: &Connection, ended: &Ended, what: &str, body: Value) -> Result<(), RecordsError> {
+    journal::note(db, ended.at, what, Some(&ended.call), &ended.customer, body)
+}
