@@ -1,0 +1,33 @@
+//! Around every request: a time limit, and the headers that every answer carries (P13).
+
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use tokio::time::timeout;
+
+use crate::api::ApiLimits;
+use crate::api::error::ApiError;
+
+/// The middleware.
+pub async fn guard(State(limits): State<ApiLimits>, request: Request, next: Next) -> Response {
+    let mut response =
+        timeout(limits.request_within, next.run(request)).await.unwrap_or_else(|_| {
+            let message = "the request took too long; send it again";
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", message).into_response()
+        });
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}

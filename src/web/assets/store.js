@@ -1,0 +1,286 @@
+// Frames and the agent's choices in, the desktop's state out. Pure: no clock, no document, no socket.
+
+/**
+ * @typedef {object} Call
+ * @property {string} id
+ * @property {string} platform
+ * @property {string} platform_call_id
+ * @property {number} version
+ * @property {"inbound" | "outbound"} direction
+ * @property {string} started_at
+ * @property {string | null} ended_at
+ * @property {string | null} ani_display
+ * @property {string | null} dnis
+ * @property {string | null} queue
+ * @property {string | null} agent
+ * @property {{id: string, name?: string, role?: string, for?: string | null, flags?: string[]} | null} customer
+ * @property {string} class
+ * @property {{kind: string, result: string, detail?: unknown}[]} evidence
+ * @property {string} authentication
+ * @property {string} policy
+ * @property {string} badge
+ * @property {{positions: number[], entered: number, needed: number, attempt: number, attempts_allowed: number, result: string | null} | null} pin
+ * @property {{needed: boolean, result: string | null} | null} password
+ * @property {{required: number, correct: number, items: Question[]} | null} questions
+ * @property {Record<string, unknown> | null} proof
+ * @property {string | null} message
+ * @property {string[]} actions
+ * @property {(string | {at?: string, by?: string, text?: string})[]} notes
+ * @property {{at: string, what: string}[]} timeline
+ * @property {string} [media]
+ */
+/** @typedef {{key: string, text: string, answer?: string, marked: boolean | string | null, blind?: boolean}} Question */
+/** @typedef {{agent: string, roles: string[], heartbeat_s: number, epoch: string, seq: number}} Session */
+/** @typedef {{tone: "info" | "bad", text: string}} Notice */
+/** @typedef {{status: "signed_out" | "connecting" | "online" | "waiting", reason: string | null, retryAt: number | null}} Link */
+/**
+ * @typedef {object} State
+ * @property {Link} link
+ * @property {Session | null} session
+ * @property {Map<string, Call>} calls
+ * @property {string | null} selected
+ * @property {string | null} question
+ * @property {Map<number, {type: string, call: string}>} pending
+ * @property {Notice | null} notice
+ * @property {string | null} dialog
+ */
+
+/** @returns {State} */
+export function initial() {
+  return {
+    link: { status: "signed_out", reason: null, retryAt: null },
+    session: null,
+    calls: new Map(),
+    selected: null,
+    question: null,
+    pending: new Map(),
+    notice: null,
+    dialog: null,
+  };
+}
+
+/**
+ * The state after one event.
+ * @param {State} state
+ * @param {any} event
+ * @returns {State}
+ */
+export function reduce(state, event) {
+  switch (event.kind) {
+    case "frame":
+      return onFrame(state, event.frame);
+    case "link":
+      return onLink(state, event.link);
+    case "select":
+      return select(state, event.call);
+    case "step":
+      return step(state, event.by);
+    case "question":
+      return { ...state, question: event.key };
+    case "sent":
+      return {
+        ...state,
+        notice: null,
+        pending: new Map(state.pending).set(event.id, { type: event.type, call: event.call }),
+      };
+    case "dialog":
+      return { ...state, dialog: event.name };
+    case "notice":
+      return { ...state, notice: event.notice };
+    case "signed_out":
+      return { ...initial(), link: { status: "signed_out", reason: event.reason ?? null, retryAt: null } };
+    default:
+      return state;
+  }
+}
+
+/** Groups in the order they are shown; a group's calls are oldest first, ended ones newest first. @param {State} state */
+export function groups(state) {
+  /** @type {{name: "mine" | "waiting" | "others" | "ended", calls: Call[]}[]} */
+  const all = [
+    { name: "mine", calls: [] },
+    { name: "waiting", calls: [] },
+    { name: "others", calls: [] },
+    { name: "ended", calls: [] },
+  ];
+  for (const call of state.calls.values()) all.find(({ name }) => name === groupOf(state, call))?.calls.push(call);
+  for (const { name, calls } of all) {
+    calls.sort(
+      (a, b) =>
+        (name === "ended" ? -1 : 1) * (Date.parse(a.started_at) - Date.parse(b.started_at)) || (a.id < b.id ? -1 : 1),
+    );
+  }
+  return all.filter(({ calls }) => calls.length > 0);
+}
+
+/** @param {State} state @param {Call} call */
+function groupOf(state, call) {
+  if (call.ended_at) return "ended";
+  if (isMine(state, call)) return "mine";
+  return call.agent ? "others" : "waiting";
+}
+
+/** @param {State} state @param {Call} call */
+export function isMine(state, call) {
+  return state.session !== null && call.agent === state.session.agent;
+}
+
+/** The call on the main area. @param {State} state @returns {Call | null} */
+export function selectedCall(state) {
+  return (state.selected !== null && state.calls.get(state.selected)) || null;
+}
+
+/** Whether a request of this type for this call is still unanswered. @param {State} state @param {string} call @param {string} [type] */
+export function isPending(state, call, type) {
+  return [...state.pending.values()].some((sent) => sent.call === call && (type === undefined || sent.type === type));
+}
+
+/** @param {State} state @param {any} frame @returns {State} */
+function onFrame(state, frame) {
+  switch (frame?.type) {
+    case "welcome":
+      return onWelcome(state, frame);
+    case "snapshot":
+      return onSnapshot(sequence(state, frame.seq), frame.calls ?? []);
+    case "call":
+      return onCall(sequence(state, frame.seq), frame.call);
+    case "call_gone":
+      return onGone(sequence(state, frame.seq), frame.call);
+    case "ok":
+      return onOk(state, frame.id);
+    case "error":
+      return onError(state, frame);
+    case "bye":
+      return {
+        ...state,
+        notice: { tone: "info", text: "The server is being restarted. Calls go on; this page comes back by itself." },
+      };
+    default:
+      return state;
+  }
+}
+
+/**
+ * Within an epoch our own count is kept: what was missed is still to come.
+ * @param {State} state @param {any} frame @returns {State}
+ */
+function onWelcome(state, frame) {
+  const same = state.session?.epoch === frame.epoch;
+  const session = {
+    agent: frame.agent,
+    roles: frame.roles ?? [],
+    heartbeat_s: frame.heartbeat_s,
+    epoch: frame.epoch,
+    seq: same ? (state.session?.seq ?? 0) : 0,
+  };
+  return { ...state, session, notice: null };
+}
+
+/** @param {State} state @param {number} seq @returns {State} */
+function sequence(state, seq) {
+  if (state.session === null || !(seq > state.session.seq)) return state;
+  return { ...state, session: { ...state.session, seq } };
+}
+
+/** @param {State} state @param {Call[]} calls @returns {State} */
+function onSnapshot(state, calls) {
+  const next = { ...state, calls: new Map(calls.map((call) => [call.id, call])) };
+  const kept = selectedCall(next);
+  if (kept) return next;
+  const [first] = groups(next)
+    .filter(({ name }) => name === "mine" || name === "waiting")
+    .flatMap((group) => group.calls);
+  return { ...next, selected: first?.id ?? null, question: null };
+}
+
+/** @param {State} state @param {Call} call @returns {State} */
+function onCall(state, call) {
+  const before = state.calls.get(call.id);
+  if (before && before.version > call.version) return state;
+  const next = { ...state, calls: new Map(state.calls).set(call.id, call) };
+  return pop(withQuestion(next, call), before, call);
+}
+
+/** The question in hand moves on once it is marked. @param {State} state @param {Call} call @returns {State} */
+function withQuestion(state, call) {
+  if (state.selected !== call.id) return state;
+  const items = call.questions?.items ?? [];
+  const current = items.find(({ key }) => key === state.question);
+  if (current && current.marked === null) return state;
+  const from = current ? items.indexOf(current) : 0;
+  const open = [...items.slice(from), ...items.slice(0, from)].find(({ marked }) => marked === null);
+  return { ...state, question: open?.key ?? null };
+}
+
+/** The screen-pop: a call that becomes mine opens; any new call opens when nothing is in hand. @param {State} state @param {Call | undefined} before @param {Call} call @returns {State} */
+function pop(state, before, call) {
+  if (call.ended_at || state.selected === call.id) return state;
+  const becameMine = isMine(state, call) && !(before && isMine(state, before));
+  if (!becameMine && !(before === undefined && isIdle(state))) return state;
+  if (state.dialog !== null)
+    return { ...state, notice: { tone: "info", text: "A call has come to you. It is in the list under My calls." } };
+  return select(state, call.id);
+}
+
+/** Nothing selected, or only a call on which nothing is left to do. @param {State} state */
+function isIdle(state) {
+  const call = selectedCall(state);
+  return call === null || (call.ended_at !== null && call.actions.length === 0);
+}
+
+/** @param {State} state @param {string} id @returns {State} */
+function onGone(state, id) {
+  const gone = state.calls.get(id);
+  const calls = new Map(state.calls);
+  calls.delete(id);
+  if (state.selected !== id) return { ...state, calls };
+  const text = gone?.ended_at
+    ? "That call is closed."
+    : "That call is no longer on this desktop: another agent has it, or it is over.";
+  return { ...state, calls, selected: null, question: null, dialog: null, notice: { tone: "info", text } };
+}
+
+/** @param {State} state @param {number | undefined} id @returns {State} */
+function answered(state, id) {
+  if (id === undefined || !state.pending.has(id)) return state;
+  const pending = new Map(state.pending);
+  pending.delete(id);
+  return { ...state, pending };
+}
+
+/** A form stays open until the server took it, so that nothing has to be typed twice. @param {State} state @param {number} id @returns {State} */
+function onOk(state, id) {
+  const next = answered(state, id);
+  return state.dialog !== null && state.pending.get(id)?.type === state.dialog ? { ...next, dialog: null } : next;
+}
+
+/** @param {State} state @param {any} frame @returns {State} */
+function onError(state, frame) {
+  const text =
+    frame.message || (frame.code === "not_now" ? "That is not possible at the moment." : "The server refused that.");
+  return { ...answered(state, frame.id), notice: { tone: "bad", text } };
+}
+
+/** @param {State} state @param {Link} link @returns {State} */
+function onLink(state, link) {
+  if (link.status === "online" || state.pending.size === 0) return { ...state, link };
+  const text =
+    "The connection was lost before the server confirmed your last step. Check the call, then do it again if needed.";
+  return { ...state, link, pending: new Map(), notice: { tone: "bad", text } };
+}
+
+/** @param {State} state @param {string | null} id @returns {State} */
+function select(state, id) {
+  const next = { ...state, selected: id, question: null, notice: null };
+  const call = selectedCall(next);
+  return call ? withQuestion(next, call) : next;
+}
+
+/** @param {State} state @param {number} by @returns {State} */
+function step(state, by) {
+  const ids = groups(state).flatMap(({ calls }) => calls.map(({ id }) => id));
+  if (ids.length === 0) return state;
+  const at = state.selected === null ? -1 : ids.indexOf(state.selected);
+  const to = at < 0 ? (by > 0 ? 0 : ids.length - 1) : Math.min(ids.length - 1, Math.max(0, at + by));
+  return ids[to] === state.selected ? state : select(state, ids[to] ?? null);
+}

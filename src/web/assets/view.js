@@ -1,0 +1,245 @@
+// The page around the call: sign-in, header with the connection, notices, dialogs.
+import { FORMS, actionForm } from "./forms.js";
+import { h } from "./h.js";
+import { icon } from "./icons.js";
+import { KEYS } from "./keys.js";
+import { isPending, selectedCall } from "./store.js";
+import { callView } from "./view-call.js";
+import { listView } from "./view-list.js";
+import { ACTION_WORDS } from "./view-model.js";
+
+/** @typedef {import("./store.js").State} State */
+/** @typedef {import("./main.js").Desk} Desk */
+
+/** The whole page for a state. @param {State} state @param {number} now @param {boolean} shortcuts @param {Desk} desk */
+export function page(state, now, shortcuts, desk) {
+  if (state.link.status === "signed_out") return [signIn(state, desk)];
+  return [
+    header(state, now, desk),
+    h("div", { class: "body", key: "body" }, listView(state, now, desk), main(state, now, desk)),
+    dialog(state, shortcuts, desk),
+  ];
+}
+
+/** @param {State} state @param {Desk} desk */
+function signIn(state, desk) {
+  const submit = (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    const field = /** @type {HTMLInputElement} */ (document.getElementById("token"));
+    const token = field.value.trim();
+    field.value = "";
+    if (token !== "") desk.signIn(token);
+  };
+  return h(
+    "main",
+    { class: "sign-in", key: "sign-in" },
+    h(
+      "form",
+      { class: "form card", on: { submit } },
+      h("p", { class: "brand" }, mark(), "Countersign"),
+      h("h1", null, "Sign in to the agent desktop"),
+      state.link.reason &&
+        h("p", { class: "notice bad", role: "alert" }, icon("cross"), h("span", null, state.link.reason)),
+      h(
+        "div",
+        { class: "field" },
+        h("label", { for: "token" }, "Access token"),
+        h("input", {
+          id: "token",
+          name: "token",
+          type: "password",
+          autocomplete: "off",
+          spellcheck: "false",
+          required: true,
+          "aria-describedby": "token-hint",
+          "data-fk": "token",
+        }),
+        h("p", { class: "quiet", id: "token-hint" }, "Paste the token you were given. It stays in this tab only."),
+      ),
+      h("button", { type: "submit", class: "primary" }, "Sign in"),
+    ),
+  );
+}
+
+/** The product's sign. */
+function mark() {
+  return h(
+    "svg",
+    { class: "sign", viewBox: "0 0 32 32", "aria-hidden": "true", focusable: "false" },
+    h("rect", { class: "sign-back", width: "32", height: "32", rx: "8" }),
+    h("path", { class: "sign-call", d: "M7.5 11.5 12 16l-4.5 4.5" }),
+    h("path", { class: "sign-answer", d: "m13.5 17 4 4 8-10" }),
+  );
+}
+
+/** @param {State} state @param {number} now @param {Desk} desk */
+function header(state, now, desk) {
+  return h(
+    "header",
+    { class: "top", key: "top" },
+    h(
+      "h1",
+      { class: "brand" },
+      mark(),
+      h("span", null, "Countersign"),
+      h("span", { class: "unseen" }, " agent desktop"),
+    ),
+    link(state, now, desk),
+    h(
+      "span",
+      { class: "agent" },
+      state.session && [h("span", { class: "unseen" }, "Signed in as "), state.session.agent],
+    ),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "plain",
+        "data-fk": "help",
+        "aria-keyshortcuts": "?",
+        on: { click: () => desk.dialog("help") },
+      },
+      "Help",
+    ),
+    h(
+      "button",
+      { type: "button", class: "plain", "data-fk": "sign-out", on: { click: () => desk.signOut() } },
+      "Sign out",
+    ),
+  );
+}
+
+/** @param {State} state @param {number} now @param {Desk} desk */
+function link(state, now, desk) {
+  const { status, retryAt } = state.link;
+  if (status === "online") return h("p", { class: "link online", key: "link" }, icon("online", "small"), "Connected");
+  if (status === "connecting")
+    return h("p", { class: "link connecting", key: "link" }, icon("connecting", "small"), "Connecting…");
+  const seconds = Math.max(1, Math.ceil(((retryAt ?? now) - now) / 1000));
+  return h(
+    "p",
+    { class: "link offline", key: "link" },
+    icon("offline", "small"),
+    "Not connected",
+    h(
+      "button",
+      { type: "button", class: "plain", "data-fk": "retry", on: { click: () => desk.retry() } },
+      "Try now",
+      h("span", { "aria-hidden": "true" }, ` (${seconds})`),
+    ),
+  );
+}
+
+/** @param {State} state @param {number} now @param {Desk} desk */
+function main(state, now, desk) {
+  const call = selectedCall(state);
+  const stale = state.link.status !== "online";
+  return h(
+    "main",
+    { id: "main", class: stale ? "stale" : "" },
+    stale && state.link.reason && notice("bad", `${state.link.reason} What you see may be out of date.`, "link-notice"),
+    state.notice &&
+      state.dialog === null &&
+      !(stale && state.notice.tone === "info") &&
+      notice(state.notice.tone, state.notice.text, "notice", () => desk.dismiss()),
+    call ? callView(state, call, now, desk) : nothing(state),
+  );
+}
+
+/** @param {string} tone @param {string} text @param {string} key @param {() => void} [dismiss] */
+function notice(tone, text, key, dismiss) {
+  return h(
+    "div",
+    { key: `${key}-${tone}`, class: `notice ${tone}`, role: tone === "bad" ? "alert" : "status" },
+    icon(tone === "bad" ? "warn" : "dot"),
+    h("span", null, text),
+    dismiss && h("button", { type: "button", class: "plain", "data-fk": "dismiss", on: { click: dismiss } }, "Close"),
+  );
+}
+
+/** @param {State} state */
+function nothing(state) {
+  return h(
+    "div",
+    { class: "nothing", key: "nothing" },
+    icon("phone", "big"),
+    h("h2", null, state.calls.size === 0 ? "No calls at the moment" : "No call selected"),
+    h(
+      "p",
+      { class: "quiet" },
+      state.calls.size === 0 ? "The next call opens here by itself." : "Choose one from the list.",
+    ),
+  );
+}
+
+/** @param {State} state @param {boolean} shortcuts @param {Desk} desk */
+function dialog(state, shortcuts, desk) {
+  if (state.dialog === null) return null;
+  const call = selectedCall(state);
+  const help = state.dialog === "help";
+  if (!help && (!call || !(state.dialog in FORMS))) return null;
+  const close = () => desk.dialog(null);
+  return h(
+    "dialog",
+    {
+      key: `dialog-${state.dialog}`,
+      "data-opener": help ? "help" : `action:${state.dialog}`,
+      "aria-labelledby": "dialog-title",
+      on: { close, cancel: close },
+    },
+    h("h2", { id: "dialog-title" }, help ? "Help" : ACTION_WORDS[state.dialog]),
+    state.notice && notice(state.notice.tone, state.notice.text, "dialog-notice"),
+    help || !call
+      ? helpBody(shortcuts, desk)
+      : actionForm(state.dialog, {
+          busy: state.link.status !== "online" || isPending(state, call.id),
+          primary: true,
+          cancel: close,
+          submit: (values) => desk.send({ type: /** @type {string} */ (state.dialog), call: call.id, ...values }),
+        }),
+  );
+}
+
+/** @param {boolean} shortcuts @param {Desk} desk */
+function helpBody(shortcuts, desk) {
+  return h(
+    "div",
+    { class: "form" },
+    h(
+      "p",
+      null,
+      "The badge says what is proven about the caller. “Do now” says what comes next. PIN digits are keyed by the caller and never shown to anyone.",
+    ),
+    h(
+      "label",
+      { class: "tick" },
+      h("input", {
+        type: "checkbox",
+        checked: shortcuts,
+        on: { change: (/** @type {any} */ event) => desk.shortcuts(event.currentTarget.checked) },
+      }),
+      "Single-key shortcuts",
+    ),
+    h(
+      "dl",
+      { class: "keys" },
+      KEYS.map(([keys, does]) =>
+        h(
+          "div",
+          { key: does },
+          h(
+            "dt",
+            null,
+            keys.map((name) => h("kbd", { key: name }, name)),
+          ),
+          h("dd", null, does),
+        ),
+      ),
+    ),
+    h(
+      "div",
+      { class: "buttons" },
+      h("button", { type: "button", class: "primary", on: { click: () => desk.dialog(null) } }, "Close"),
+    ),
+  );
+}

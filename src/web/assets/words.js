@@ -1,0 +1,175 @@
+// Every sentence the page says, in one place, so that a second language is one more file.
+
+const ORDINALS = ["", "first", "second", "third", "fourth", "fifth", "sixth", "seventh"];
+
+/** The words for each class: how the call came in. @type {Record<string, string>} */
+export const CLASS_WORDS = {
+  app_authenticated: "Called from the app",
+  verified_number: "Number we know",
+  unverified: "Unknown or unproven number",
+};
+
+/** Badge of each authentication state: tone, icon, fall-back text, second line. */
+export const BADGES = /** @type {Record<string, {tone: string, icon: string, text: string, sub: string}>} */ ({
+  authenticated: { tone: "good", icon: "check", text: "Authenticated", sub: "Identity confirmed" },
+  partially_verified: { tone: "partial", icon: "half", text: "partially verified", sub: "A check is still owed" },
+  not_authenticated: { tone: "bad", icon: "warn", text: "NOT Authenticated", sub: "Nothing is proven yet" },
+  in_progress: { tone: "busy", icon: "wait", text: "NOT Authenticated", sub: "check in progress" },
+  failed: { tone: "bad", icon: "cross", text: "NOT Authenticated", sub: "check failed" },
+  blocked: { tone: "blocked", icon: "stop", text: "Blocked", sub: "No telephone service on this account" },
+  reset_required: { tone: "reset", icon: "reset", text: "Reset required", sub: "Security details must be set anew" },
+  system_unavailable: {
+    tone: "down",
+    icon: "unknown",
+    text: "Check unavailable",
+    sub: "This does not count as a failed try",
+  },
+});
+
+/** What must not be said first by the agent, even to an authenticated caller. */
+export const NEVER_VOLUNTEER = ["birth date", "NI number", "full account number", "phone number", "e-mail", "address"];
+
+/** @type {Record<string, string>} */
+export const PIN_RESULTS = {
+  correct: "PIN digits correct",
+  incorrect: "PIN digits not correct",
+  abandoned: "The caller did not finish",
+  unavailable: "The PIN could not be checked",
+};
+
+/** @type {Record<string, string>} */
+const EVIDENCE_KINDS = {
+  intent: "Intent recorded by the app",
+  app_intent: "Intent recorded by the app",
+  number_on_file: "Number on the customer's file",
+  number: "Number on the customer's file",
+  attestation: "Network's word for the number",
+  number_age: "Time the number is on file",
+  number_trust: "Trust in the number",
+  trust: "Trust in the number",
+  cli: "Number the caller presents",
+  customer_number: "Customer number keyed",
+};
+
+const GOOD_RESULTS = new Set([
+  "ok",
+  "pass",
+  "passed",
+  "match",
+  "matched",
+  "found",
+  "valid",
+  "verified",
+  "yes",
+  "full",
+  "high",
+  "medium",
+  "a",
+  "true",
+  "used",
+  "one",
+]);
+const BAD_RESULTS = new Set([
+  "fail",
+  "failed",
+  "mismatch",
+  "invalid",
+  "expired",
+  "used_before",
+  "unknown",
+  "no",
+  "none",
+  "missing",
+  "absent",
+  "not_found",
+  "low",
+  "false",
+  "replayed",
+  "diverted",
+  "several",
+  "withheld",
+  "conflict",
+  "rejected",
+  "insufficient",
+  "stale",
+]);
+
+/** The outcomes an agent can close a call with. */
+export const OUTCOMES = /** @type {[string, string][]} */ ([
+  ["resolved", "Resolved"],
+  ["follow_up", "Follow-up needed"],
+  ["call_back", "Call back arranged"],
+  ["transferred", "Transferred"],
+  ["not_authenticated", "Could not be authenticated"],
+  ["abandoned", "Caller hung up"],
+  ["other", "Other"],
+]);
+
+/** @param {number} position 1 to 7 */
+export function ordinal(position) {
+  return ORDINALS[position] ?? `${position}th`;
+}
+
+/** “third digit”, “second and sixth digits”. @param {number[]} positions */
+export function digits(positions) {
+  const names = positions.map(ordinal);
+  if (names.length < 2) return `${names.join("")} digit`;
+  return `${names.slice(0, -1).join(", ")} and ${names.at(-1)} digits`;
+}
+
+/** `agent_joined` → “Agent joined”. @param {unknown} word */
+export function plain(word) {
+  const spaced = String(word ?? "")
+    .replaceAll("_", " ")
+    .trim();
+  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+}
+
+/**
+ * One piece of evidence as a plain sentence, with the side it speaks for.
+ * @param {{kind?: string, result?: string, detail?: unknown}} piece
+ */
+export function evidence(piece) {
+  const result = String(piece.result ?? "").toLowerCase();
+  const side = GOOD_RESULTS.has(result) ? "for" : BAD_RESULTS.has(result) ? "against" : "neutral";
+  const detail = typeof piece.detail === "string" && piece.detail !== "" ? piece.detail : null;
+  const kind = EVIDENCE_KINDS[piece.kind ?? ""] ?? plain(piece.kind);
+  const said = result.length === 1 ? result.toUpperCase() : result.replaceAll("_", " ");
+  return { side, text: `${kind}: ${said || "not known"}`, detail };
+}
+
+/** Elapsed time as m:ss or h:mm:ss. @param {number} ms */
+export function elapsed(ms) {
+  const total = Math.max(0, Math.floor(ms / 1000));
+  const two = (/** @type {number} */ n) => String(n).padStart(2, "0");
+  const hours = Math.floor(total / 3600);
+  const minutes = Math.floor(total / 60) % 60;
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(total % 60)}` : `${minutes}:${two(total % 60)}`;
+}
+
+/** The time of day of an RFC 3339 instant. @param {string} at */
+export function clock(at) {
+  const when = new Date(at);
+  return Number.isNaN(when.getTime()) ? "" : when.toLocaleTimeString("en-GB");
+}
+
+/** What a closed connection means to the agent. @param {number} code */
+export function closeReason(code) {
+  switch (code) {
+    case 4401:
+      return "The token is not valid or has expired. Ask for a new one and sign in again.";
+    case 4403:
+      return "This token may not use the agent desktop. Sign in with an agent's or supervisor's token.";
+    case 4408:
+      return "The server did not hear from this page in time.";
+    case 4413:
+    case 4400:
+      return "The server and this page did not understand each other.";
+    case 4429:
+      return "Too many requests in a short time.";
+    case 1001:
+      return "The server is being restarted.";
+    default:
+      return "The server cannot be reached.";
+  }
+}

@@ -1,0 +1,5 @@
+//! proto/JSON ↔ model: what goes over a wire, as plain values. Pure.
+
+pub mod desktop;
+pub mod identity;
+pub mod server;
