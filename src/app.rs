@@ -1,0 +1,428 @@
+//! Composition root: the only file that knows every module. Nothing is bound before everything has
+//! been checked.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+use tracing::warn;
+
+use crate::api::ApiLimits;
+use crate::api::ApiState;
+use crate::api::auth::TokenRules;
+use crate::api::auth::Tokens;
+use crate::api::health::Readiness;
+use crate::api::keys::KeySource;
+use crate::call::input::Delivered;
+use crate::call::input::Input;
+use crate::call::request::Asker;
+use crate::call::request::Refusal;
+use crate::call::request::Request;
+use crate::config::Config;
+use crate::effects::Carrier;
+use crate::effects::Replies;
+use crate::effects::World;
+use crate::engine::CallHandle;
+use crate::engine::calls::Calls;
+use crate::engine::clock::Clock;
+use crate::files;
+use crate::files::Paths;
+use crate::health::Backends;
+use crate::lifecycle;
+use crate::lifecycle::Stops;
+use crate::model::ids::CallId;
+use crate::model::time::Timestamp;
+use crate::pin::pepper::Pepper;
+use crate::pin::workers::PinParams;
+use crate::pin::workers::PinWorkers;
+use crate::platform::Entry;
+use crate::platform::Leg;
+use crate::platform::Refused;
+use crate::platform::sip;
+use crate::platform::sip::listener::Gauge;
+use crate::platform::sip::listener::Listener;
+use crate::platform::sip::media::Ports;
+use crate::policy::BUILT_IN;
+use crate::policy::Profile;
+use crate::prompts;
+use crate::push::Desk;
+use crate::push::hub::Hub;
+use crate::push::session::SessionLimits;
+use crate::push::socket::DesktopLimits;
+use crate::push::socket::DesktopParts;
+use crate::push::socket::Desktops;
+use crate::records::Records;
+use crate::records::RecordsError;
+use crate::records::sqlite::SqliteRecords;
+use crate::rtp::prompt::PromptPack;
+use crate::sessions::Sessions;
+use crate::sessions::memory::MemorySessions;
+use crate::sip::agent::Advertised;
+use crate::sip::agent::AgentConfig;
+use crate::sip::agent::TrunkRule;
+use crate::sip::agent::UserAgent;
+use crate::telemetry;
+use crate::web;
+
+/// Dropped tombstones a desktop may have missed before it gets a whole snapshot.
+const TOMBSTONES: usize = 4096;
+/// Intents remembered at the most.
+const INTENTS_MAX: usize = 100_000;
+/// How long BYEs may take on their way out after the calls have ended.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Everything that can be checked without binding anything.
+pub struct Prepared {
+    config: Config,
+    profiles: BTreeMap<String, Arc<Profile>>,
+    prompts: Arc<PromptPack>,
+    paths: Paths,
+}
+
+/// Checks what only the file system knows: profiles, prompts, places.
+pub fn prepare(config: Config) -> anyhow::Result<Prepared> {
+    let profiles = profiles(&config)?;
+    for (queue, named) in config.queues.iter().filter_map(|(name, queue)| Some((name, queue.policy.as_ref()?))) {
+        anyhow::ensure!(profiles.contains_key(named), "queues.{queue}.policy: {}", no_profile(named, &profiles));
+    }
+    let default = &config.policy.default;
+    anyhow::ensure!(profiles.contains_key(default), "policy.default: {}", no_profile(default, &profiles));
+    let prompts = Arc::new(prompts::load(&config)?);
+    let paths = Paths::of(&config)?;
+    Ok(Prepared { config, profiles, prompts, paths })
+}
+
+fn no_profile(named: &str, profiles: &BTreeMap<String, Arc<Profile>>) -> String {
+    let known: Vec<_> = profiles.keys().map(String::as_str).collect();
+    format!("there is no profile {named:?}; write one of {}", known.join(", "))
+}
+
+fn profiles(config: &Config) -> anyhow::Result<BTreeMap<String, Arc<Profile>>> {
+    let mut profiles = BTreeMap::new();
+    for (file, text) in BUILT_IN {
+        let profile = Profile::parse(file, text)?;
+        profiles.insert(profile.name.clone(), Arc::new(profile));
+    }
+    if let Some(directory) = &config.policy.directory {
+        for path in files::with_ending(directory, "toml")? {
+            let profile = Profile::parse(&path.display().to_string(), &files::text(&path)?)?;
+            profiles.insert(profile.name.clone(), Arc::new(profile));
+        }
+    }
+    Ok(profiles)
+}
+
+/// The stores and keys, opened.
+pub struct Stores {
+    /// Durable truth.
+    pub records: Arc<SqliteRecords>,
+    /// The verifier.
+    pub pins: PinWorkers,
+    /// The key of local tokens.
+    pub local_key: files::Key,
+}
+
+impl Prepared {
+    /// The prompt pack.
+    #[must_use]
+    pub fn prompts(&self) -> Arc<PromptPack> {
+        Arc::clone(&self.prompts)
+    }
+
+    /// Where the files are.
+    #[must_use]
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// Opens the records for the daemon, alone, and starts the verifier.
+    pub fn open(&self) -> anyhow::Result<Stores> {
+        self.open_with(SqliteRecords::open)
+    }
+
+    /// Opens the records beside a daemon that may run, for a command.
+    pub fn open_beside(&self) -> anyhow::Result<Stores> {
+        self.open_with(SqliteRecords::open_beside)
+    }
+
+    fn open_with(
+        &self,
+        open: impl FnOnce(&std::path::Path) -> Result<SqliteRecords, RecordsError>,
+    ) -> anyhow::Result<Stores> {
+        let pepper = files::key(&self.paths.pepper)?;
+        if pepper.created {
+            let path = self.paths.pepper.display();
+            warn!(%path, "a new PIN pepper was made; move it away from the records, and keep a copy: without it no PIN can be verified");
+        }
+        let local_key = files::key(&self.paths.local_key)?;
+        let records = open(&self.paths.records)
+            .with_context(|| format!("records.url: {}", self.paths.records.display()))?;
+        let pin = &self.config.pin;
+        let params = PinParams {
+            memory_kib: pin.memory_kib,
+            iterations: pin.iterations,
+            permits: pin.permits.unwrap_or(0),
+            queue: pin.queue,
+            wait: pin.wait,
+        };
+        let pins = PinWorkers::start(params, Pepper::from_bytes(&pepper.bytes)?)?;
+        Ok(Stores { records: Arc::new(records), pins, local_key })
+    }
+}
+
+/// The running daemon.
+pub struct Running {
+    /// The HTTP address.
+    pub http: SocketAddr,
+    /// The SIP addresses.
+    pub sip: Vec<SocketAddr>,
+    /// Intents, for the demo's app.
+    pub sessions: Arc<dyn Sessions>,
+    /// The desktops' view of all calls.
+    pub hub: Arc<Hub>,
+    /// The clocks.
+    pub clock: Clock,
+    gauges: Vec<Arc<Gauge>>,
+    calls: Calls,
+    tasks: TaskTracker,
+    stops: Stops,
+    grace: Duration,
+}
+
+/// Starts everything.
+pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running> {
+    let metrics = telemetry::start_metrics()?;
+    let (clock, tasks, stops) = (Clock::start(), TaskTracker::new(), Stops::default());
+    let wall: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(move || clock.wall());
+    let config = prepared.config.clone();
+    let Stores { records, pins, local_key } = stores;
+    let sessions: Arc<dyn Sessions> = Arc::new(MemorySessions::new(INTENTS_MAX, Arc::clone(&wall)));
+    let hub = Hub::new(rand::random(), TOMBSTONES);
+    let calls = Calls::new(config.sip.max_calls.saturating_mul(4), clock, tasks.clone(), stops.calls.clone());
+    let world = Arc::new(World {
+        records: Arc::clone(&records) as Arc<dyn Records>,
+        sessions: Arc::clone(&sessions),
+        pins,
+        hub: Arc::clone(&hub),
+        clock,
+        tasks: tasks.clone(),
+        replies: Replies::default(),
+    });
+    let reception = Arc::new(Reception {
+        world: Arc::clone(&world),
+        calls: calls.clone(),
+        profiles: prepared.profiles.clone(),
+        default: config.policy.default.clone(),
+    });
+
+    let tokens = tokens(&config, &local_key, Arc::clone(&wall)).await?;
+    let http = TcpListener::bind(config.http.listen)
+        .await
+        .with_context(|| format!("http.listen: {}", config.http.listen))?;
+    let http_address = http.local_addr()?;
+    let (sip_addresses, listeners, gauges) = listeners(&prepared, &stops, &tasks, clock, &reception)?;
+
+    for listener in listeners {
+        tasks.spawn(listener.run());
+    }
+    let desktops = Desktops::new(DesktopParts {
+        hub: Arc::clone(&hub),
+        doorkeeper: Arc::clone(&tokens) as Arc<dyn crate::push::Doorkeeper>,
+        desk: Arc::clone(&reception) as Arc<dyn Desk>,
+        origins: config.http.allowed_origins.clone(),
+        limits: DesktopLimits {
+            desktops_max: config.http.max_desktops,
+            session: SessionLimits { heartbeat: config.desktop.heartbeat, ..SessionLimits::default() },
+            ..DesktopLimits::default()
+        },
+        clock: Arc::clone(&wall),
+        tasks: tasks.clone(),
+        stop: stops.desktops.clone(),
+    });
+    let readiness: Arc<dyn Readiness> = Arc::new(Backends::new(world, clock));
+    let state = ApiState {
+        desktops,
+        tokens,
+        sessions: Arc::clone(&sessions),
+        records,
+        readiness,
+        metrics: metrics.clone(),
+        clock: wall,
+        draining: stops.drain.clone(),
+        limits: ApiLimits { intent_ttl: config.intents.ttl, ..ApiLimits::default() },
+        pages: web::pages(),
+    };
+    tasks.spawn(crate::api::server::serve(http, state, tasks.clone(), stops.sockets.clone()));
+    tasks.spawn(upkeep(metrics, stops.sockets.clone()));
+    lifecycle::ready(&tasks, stops.sockets.clone());
+    Ok(Running { http: http_address, sip: sip_addresses, sessions, hub, clock, gauges, calls, tasks, stops, grace: config.shutdown.grace })
+}
+
+/// Histograms are kept in buckets; what was recorded has to be put there from time to time.
+async fn upkeep(metrics: metrics_exporter_prometheus::PrometheusHandle, stop: tokio_util::sync::CancellationToken) {
+    let mut turn = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = turn.tick() => metrics.run_upkeep(),
+        }
+    }
+}
+
+async fn tokens(
+    config: &Config,
+    local_key: &files::Key,
+    wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+) -> anyhow::Result<Arc<Tokens>> {
+    let auth = &config.auth;
+    let url = auth.jwks_url.clone().map(KeySource::Url);
+    let provider = url.or_else(|| auth.jwks_file.clone().map(KeySource::File));
+    let rules = token_rules(config);
+    let tokens = Tokens::new(Some(&local_key.bytes), provider, rules, wall)?;
+    if let Err(error) = tokens.refresh().await {
+        // Desktops with tokens of the provider are refused until it answers; everything else works.
+        warn!(%error, "the identity provider's keys could not be read; they are tried again as needed");
+    }
+    Ok(Arc::new(tokens))
+}
+
+/// What tokens have to say beside their signature.
+#[must_use]
+pub fn token_rules(config: &Config) -> TokenRules {
+    let auth = &config.auth;
+    TokenRules { issuer: auth.issuer.clone(), audience: auth.audience.clone(), leeway: auth.leeway }
+}
+
+type Bound = (Vec<SocketAddr>, Vec<Listener>, Vec<Arc<Gauge>>);
+
+fn listeners(
+    prepared: &Prepared,
+    stops: &Stops,
+    tasks: &TaskTracker,
+    clock: Clock,
+    reception: &Arc<Reception>,
+) -> anyhow::Result<Bound> {
+    let config = &prepared.config;
+    let (mut addresses, mut listeners, mut gauges) = (vec![], vec![], vec![]);
+    for address in &config.sip.listen {
+        let socket = sip::listener::bind(*address).with_context(|| format!("sip.listen: udp:{address}"))?;
+        let local = socket.local_addr()?;
+        let advertised_ip: Option<IpAddr> =
+            config.sip.advertise.as_ref().and_then(|advertise| advertise.host.parse().ok());
+        let agent = UserAgent::new(agent_config(config, local), rand::random());
+        let shared = Arc::new(sip::Shared {
+            entry: Arc::clone(reception) as Arc<dyn Entry>,
+            queues: config.queues.clone(),
+            queue_uri: config.sip.queue_uri.to_string(),
+            trunks: config.sip.trunks.clone(),
+            handed_over_max: config.sip.handed_over_max,
+            prompts: prepared.prompts(),
+            ports: Ports::new(&config.rtp.ports, local.ip()),
+            media_address: config.rtp.address.or(advertised_ip),
+            clock,
+            tasks: tasks.clone(),
+            stop: stops.sockets.clone(),
+        });
+        let gauge = Arc::new(Gauge::default());
+        addresses.push(local);
+        listeners.push(Listener::new(socket, agent, shared, Arc::clone(&gauge)));
+        gauges.push(gauge);
+    }
+    Ok((addresses, listeners, gauges))
+}
+
+fn agent_config(config: &Config, local: SocketAddr) -> AgentConfig {
+    let trunks = config.sip.trunks.iter();
+    AgentConfig {
+        local,
+        advertise: config
+            .sip
+            .advertise
+            .as_ref()
+            .map(|advertise| Advertised { host: advertise.host.clone(), port: advertise.port }),
+        user_agent: concat!("Countersign/", env!("CARGO_PKG_VERSION")).into(),
+        trunks: trunks
+            .map(|(name, trunk)| TrunkRule { name: name.clone(), networks: trunk.addresses.clone() })
+            .collect(),
+        loopback_untrusted: config.sip.trunks.is_empty(),
+        max_legs: config.sip.max_calls,
+        max_new_per_second: config.sip.max_calls_per_second,
+        draining: false,
+    }
+}
+
+impl Running {
+    /// The line that says where we listen (contract §2).
+    #[must_use]
+    pub fn listening(&self) -> String {
+        let sip: Vec<_> = self.sip.iter().map(|address| format!("udp:{address}")).collect();
+        format!("listening http={} sip={}", self.http, sip.join(","))
+    }
+
+    /// Stops: no new calls, those with the machine finish within the grace period, then all end.
+    pub async fn stop(self) {
+        lifecycle::stopping();
+        self.stops.drain.cancel();
+        self.gauges.iter().for_each(|gauge| gauge.drain());
+        let patience = Instant::now() + self.grace;
+        let busy = || self.gauges.iter().map(|gauge| gauge.legs()).sum::<usize>();
+        if busy() > 0 {
+            info!(calls = busy(), grace_s = self.grace.as_secs(), "draining");
+        }
+        while busy() > 0 && Instant::now() < patience {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.stops.desktops.cancel();
+        self.stops.calls.cancel();
+        let settled = async {
+            while !self.calls.is_empty() || busy() > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, settled).await;
+        self.stops.sockets.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await.is_err() {
+            warn!("some tasks did not end in time");
+        }
+    }
+}
+
+/// Takes calls in and desktop requests to them.
+struct Reception {
+    world: Arc<World>,
+    calls: Calls,
+    profiles: BTreeMap<String, Arc<Profile>>,
+    default: String,
+}
+
+impl Entry for Reception {
+    fn delivered(
+        &self,
+        delivered: Delivered,
+        policy: Option<&str>,
+        leg: Box<dyn Leg>,
+    ) -> Result<CallHandle, Refused> {
+        let profile = self.profiles.get(policy.unwrap_or(&self.default)).ok_or(Refused)?;
+        let id = CallId::new(self.world.clock.wall(), rand::random());
+        let carrier = Carrier::new(Arc::clone(&self.world), id.clone(), leg);
+        self.calls.start(&id, delivered, Arc::clone(profile), carrier).map_err(|_| Refused)
+    }
+}
+
+#[async_trait]
+impl Desk for Reception {
+    async fn request(&self, asker: Asker, call: &str, request: Request) -> Result<(), Refusal> {
+        let call = self.calls.find(call).ok_or(Refusal::NoSuchCall)?;
+        self.world.replies.ask(&call, |reply| Input::Request { asker, request, reply }).await
+    }
+}
+

@@ -1,0 +1,216 @@
+//! `countersign customer`: import, list, show, export.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Subcommand;
+use indicatif::ProgressBar;
+use indicatif::ProgressStyle;
+
+use crate::app;
+use crate::app::Stores;
+use crate::cli::Common;
+use crate::cli::config_with_logs;
+use crate::cli::customer_file;
+use crate::cli::customer_file::CustomerFile;
+use crate::cli::customer_file::CustomerRow;
+use crate::cli::print;
+use crate::cli::talk;
+use crate::engine::clock::Clock;
+use crate::model::auth::Verdict;
+use crate::model::customer::Customer;
+use crate::model::ids::CustomerId;
+use crate::records::Enrolment;
+use crate::records::Imported;
+use crate::records::Records;
+
+/// Rows stored in one transaction.
+const BATCH: usize = 200;
+const PAGE: usize = 500;
+
+/// What to do with customer records.
+#[derive(Debug, Subcommand)]
+pub enum CustomerCommand {
+    /// Take a CSV file in; a rerun changes nothing that is equal
+    Import {
+        /// The file
+        file: PathBuf,
+    },
+    /// Every customer, one a line
+    List,
+    /// One customer, without secrets
+    Show {
+        /// Whose
+        id: String,
+    },
+    /// All customers as CSV, without PINs and passwords
+    Export,
+}
+
+/// Runs a customer command.
+pub async fn run(common: &Common, command: CustomerCommand) -> anyhow::Result<u8> {
+    let config = config_with_logs(common)?;
+    let stores = app::prepare(config)?.open_beside()?;
+    match command {
+        CustomerCommand::Import { file } => import(&stores, &file, common.json).await,
+        CustomerCommand::List => list(&stores, common.json).await,
+        CustomerCommand::Show { id } => show(&stores, &id, common.json).await,
+        CustomerCommand::Export => export(&stores).await,
+    }
+}
+
+/// What an import did.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) created: usize,
+    pub(crate) changed: usize,
+    pub(crate) equal: usize,
+    pub(crate) bad: usize,
+}
+
+async fn import(stores: &Stores, path: &PathBuf, json: bool) -> anyhow::Result<u8> {
+    let file = File::open(path).with_context(|| path.display().to_string())?;
+    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+    let bar = progress(bytes);
+    let reader = bar.wrap_read(BufReader::new(file));
+    let tally = take_in(stores, reader, |bad| bar.suspend(|| talk(&format!("{}: {bad}", path.display())))).await?;
+    bar.finish_and_clear();
+    let Tally { created, changed, equal, bad } = tally;
+    if json {
+        print(&serde_json::json!({ "created": created, "changed": changed, "equal": equal, "bad": bad }).to_string());
+    } else {
+        print(&format!("{created} created, {changed} changed, {equal} equal, {bad} bad"));
+    }
+    Ok(u8::from(bad > 0))
+}
+
+fn progress(bytes: u64) -> ProgressBar {
+    let bar = ProgressBar::new(bytes);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent}% {bytes_per_sec} {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Takes a customer file in, batch by batch; bad rows are said and skipped.
+pub(crate) async fn take_in(
+    stores: &Stores,
+    reader: impl std::io::Read,
+    mut complain: impl FnMut(String),
+) -> anyhow::Result<Tally> {
+    let (mut tally, mut batch) = (Tally::default(), vec![]);
+    let clock = Clock::start();
+    for row in CustomerFile::open(reader)? {
+        match row {
+            Ok(row) => batch.push(enrolment(stores, row).await?),
+            Err(error) => {
+                tally.bad += 1;
+                complain(error.to_string());
+            }
+        }
+        if batch.len() >= BATCH {
+            store(stores, std::mem::take(&mut batch), &clock, &mut tally).await?;
+        }
+    }
+    store(stores, batch, &clock, &mut tally).await?;
+    Ok(tally)
+}
+
+async fn store(stores: &Stores, batch: Vec<Enrolment>, clock: &Clock, tally: &mut Tally) -> anyhow::Result<()> {
+    for imported in stores.records.import(batch, clock.wall()).await? {
+        match imported {
+            Imported::Created => tally.created += 1,
+            Imported::Changed => tally.changed += 1,
+            Imported::Equal => tally.equal += 1,
+        }
+    }
+    Ok(())
+}
+
+/// Makes tags and verifiers for secrets that are new; what is enrolled already stays as it is.
+async fn enrolment(stores: &Stores, row: CustomerRow) -> anyhow::Result<Enrolment> {
+    let CustomerRow { customer, pin, password, .. } = row;
+    let id = &customer.id;
+    let pin = match pin {
+        None => None,
+        Some(pin) => {
+            let enrolled = stores.records.sealed_pin(id).await?;
+            let same = match enrolled {
+                Some(sealed) => stores.pins.matches_whole(id, &sealed, &pin).await? == Verdict::Correct,
+                None => false,
+            };
+            let version = stores.records.next_pin_version(id).await?;
+            if same { None } else { Some(stores.pins.enrol(id, version, pin).await?) }
+        }
+    };
+    let password = match password {
+        None => None,
+        Some(password) => {
+            let enrolled = stores.records.password_verifier(id).await?;
+            let same = match enrolled {
+                Some(verifier) => {
+                    let verdict = stores.pins.verify_password(Some(verifier), password.clone()).await?;
+                    verdict == Verdict::Correct
+                }
+                None => false,
+            };
+            if same { None } else { Some(stores.pins.hash_password(password).await?) }
+        }
+    };
+    Ok(Enrolment { customer, pin, password })
+}
+
+async fn list(stores: &Stores, json: bool) -> anyhow::Result<u8> {
+    let mut after: Option<CustomerId> = None;
+    loop {
+        let page = stores.records.customers(after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id.clone());
+        for line in &page {
+            if json {
+                print(&serde_json::to_string(line)?);
+            } else {
+                let pin = if line.has_pin { "PIN" } else { "-" };
+                let standing = serde_json::to_value(line.standing)?;
+                print(&format!("{}\t{}\t{pin}\t{}", line.id, line.name, standing.as_str().unwrap_or_default()));
+            }
+        }
+    }
+    Ok(0)
+}
+
+async fn show(stores: &Stores, id: &str, json: bool) -> anyhow::Result<u8> {
+    let id: CustomerId = id.parse().context("the customer id")?;
+    let Some(customer) = stores.records.customer(&id).await? else {
+        talk(&format!("there is no customer {id}"));
+        return Ok(1);
+    };
+    let account = stores.records.account(&id).await?.unwrap_or_default();
+    let numbers: Vec<_> = customer.numbers.iter().map(|entry| entry.number.masked()).collect();
+    let facts: Vec<_> = customer.facts.keys().map(ToString::to_string).collect();
+    let shown = serde_json::json!({
+        "id": customer.id, "name": customer.name, "role": customer.role, "represents": customer.represents,
+        "numbers": numbers, "language": customer.language, "flags": customer.flags, "facts": facts,
+        "has_pin": account.has_pin(), "standing": account.standing(),
+        "failed_calls": account.failed_calls, "pin_wrong_streak": account.pin_wrong_streak,
+    });
+    print(&if json { shown.to_string() } else { serde_json::to_string_pretty(&shown)? });
+    Ok(0)
+}
+
+async fn export(stores: &Stores) -> anyhow::Result<u8> {
+    let mut customers: Vec<Customer> = vec![];
+    let mut after: Option<CustomerId> = None;
+    loop {
+        let page = stores.records.customers(after.as_ref(), PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id.clone());
+        for line in &page {
+            customers.extend(stores.records.customer(&line.id).await?);
+        }
+    }
+    customer_file::export(std::io::stdout().lock(), &customers)?;
+    Ok(0)
+}

@@ -1,0 +1,473 @@
+//! CARRIES OUT. One match: what a call decided → platform, PIN workers, records, sessions, desktops.
+//!
+//! What goes to the records goes through one queue per call, so that it is stored in the order in
+//! which it was decided; the call itself never waits.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use metrics::counter;
+use metrics::gauge;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+use tracing::error;
+use tracing::info;
+use tracing::warn;
+
+use crate::account::AccountFact;
+use crate::call::effect::CallResult;
+use crate::call::effect::Effect;
+use crate::call::effect::EndedCall;
+use crate::call::effect::Subject;
+use crate::call::input::After;
+use crate::call::input::Down;
+use crate::call::input::Input;
+use crate::call::input::Judgement;
+use crate::call::input::Reply;
+use crate::call::input::Ticket;
+use crate::call::request::Refusal;
+use crate::call::view::CallView;
+use crate::engine::CallHandle;
+use crate::engine::Effects;
+use crate::engine::Taken;
+use crate::engine::clock::Clock;
+use crate::lookup;
+use crate::model::auth::Verdict;
+use crate::model::ids::CallId;
+use crate::model::ids::CustomerId;
+use crate::pin::workers::PinWorkers;
+use crate::platform::Leg;
+use crate::push::hub::Hub;
+use crate::push::hub::Published;
+use crate::records;
+use crate::records::AccountAfter;
+use crate::records::AttemptId;
+use crate::records::AuditEntry;
+use crate::records::CallRecord;
+use crate::records::Records;
+use crate::records::RecordsError;
+use crate::records::Reservation;
+use crate::records::Settlement;
+use crate::sessions::Sessions;
+
+/// Store work that waits for one call at the most.
+const QUEUE_LEN: usize = 64;
+/// No store operation is waited for longer; the call's own deadlines are a little later.
+const STORE_MAX: Duration = Duration::from_secs(4);
+/// A desktop's request is answered within this time, or said to be unavailable.
+const REQUEST_MAX: Duration = Duration::from_secs(8);
+
+/// What calls work with.
+pub struct World {
+    /// Durable truth.
+    pub records: Arc<dyn Records>,
+    /// Intents.
+    pub sessions: Arc<dyn Sessions>,
+    /// The verifier.
+    pub pins: PinWorkers,
+    /// The desktops.
+    pub hub: Arc<Hub>,
+    /// The clocks.
+    pub clock: Clock,
+    /// Whose tasks the work is.
+    pub tasks: TaskTracker,
+    /// Desktop requests that wait for their answer.
+    pub replies: Replies,
+}
+
+/// Desktop requests on their way through a call.
+#[derive(Debug, Default)]
+pub struct Replies {
+    waiting: Mutex<HashMap<u64, oneshot::Sender<Result<(), Refusal>>>>,
+    next: AtomicU64,
+}
+
+impl Replies {
+    /// Sends a request into a call and waits for what came of it.
+    pub async fn ask(&self, call: &CallHandle, input: impl FnOnce(Reply) -> Input) -> Result<(), Refusal> {
+        let reply = Reply(self.next.fetch_add(1, Ordering::Relaxed));
+        let (answer, answered) = oneshot::channel();
+        self.waiting().insert(reply.0, answer);
+        let outcome = match call.send(input(reply)) {
+            Ok(()) => timeout(REQUEST_MAX, answered).await,
+            Err(_) => Ok(Ok(Err(Refusal::Unavailable))),
+        };
+        self.waiting().remove(&reply.0);
+        match outcome {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Err(Refusal::Unavailable),
+        }
+    }
+
+    fn answer(&self, reply: Reply, outcome: Result<(), Refusal>) {
+        if let Some(asker) = self.waiting().remove(&reply.0) {
+            // An asker who went away does not need the answer.
+            let _ = asker.send(outcome);
+        }
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Result<(), Refusal>>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Carries out one call's effects.
+pub struct Carrier {
+    world: Arc<World>,
+    call: CallId,
+    leg: Box<dyn Leg>,
+    queue: mpsc::Sender<Work>,
+    customer: Option<CustomerId>,
+    shown: Option<CallView>,
+}
+
+impl Carrier {
+    /// A carrier with its leg and its store queue.
+    #[must_use]
+    pub fn new(world: Arc<World>, call: CallId, leg: Box<dyn Leg>) -> Self {
+        let (queue, mut work) = mpsc::channel::<Work>(QUEUE_LEN);
+        world.tasks.spawn(async move {
+            while let Some(next) = work.recv().await {
+                next.await;
+            }
+        });
+        gauge!("countersign_active_calls").increment(1);
+        Self { world, call, leg, queue, customer: None, shown: None }
+    }
+
+    /// Queues store work whose answer the call waits for.
+    fn ask<F>(&self, call: &CallHandle, work: F)
+    where
+        F: Future<Output = Input> + Send + 'static,
+    {
+        let call = call.clone();
+        self.later(async move {
+            let answer = work.await;
+            // A call that is over does not need it; what had to be stored is stored.
+            let _ = call.deliver(answer).await;
+        });
+    }
+
+    fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if self.queue.try_send(Box::pin(work)).is_err() {
+            // Its deadline tells the call; records that cannot follow are an operator's business.
+            error!(call = %self.call, "the call's store queue is full; work was dropped");
+            counter!("countersign_shed_total", "reason" => "store_queue").increment(1);
+        }
+    }
+
+    fn audit(&self, taken: Taken, actor: String, what: &'static str, body: serde_json::Value) -> AuditEntry {
+        let (call, customer) = (Some(self.call.clone()), self.customer.clone());
+        AuditEntry { at: taken.now.wall, actor, what: what.into(), call, customer, body }
+    }
+
+    fn publish(&mut self, view: CallView, taken: Taken) {
+        self.customer = view.customer.as_ref().map(|customer| customer.id.clone());
+        self.shown = Some(view.clone());
+        self.world.hub.publish(Published { call: view, taken_in: taken.instant });
+    }
+
+    fn ended(&self, ended: EndedCall, taken: Taken) {
+        let class = ended.class.map_or("none", |class| class.word());
+        counter!("countersign_calls_total", "class" => class, "outcome" => ended.outcome).increment(1);
+        info!(call = %self.call, class, outcome = ended.outcome, "call ended");
+        let body = serde_json::json!({ "class": class, "outcome": ended.outcome, "pin": ended.pin });
+        let entry = self.audit(taken, "system".into(), "call_ended", body);
+        let record = self.record(&ended.view, ended.customer, taken);
+        let world = Arc::clone(&self.world);
+        self.later(async move {
+            let stored = async {
+                world.records.save_call(record).await?;
+                world.records.audit(entry).await
+            };
+            report("save_call", timed("save_call", stored).await);
+        });
+    }
+
+    fn record(&self, view: &CallView, customer: Option<CustomerId>, taken: Taken) -> CallRecord {
+        CallRecord {
+            id: self.call.clone(),
+            started_at: taken.now.wall,
+            ended_at: view.ended_at.is_some().then_some(taken.now.wall),
+            customer,
+            view: serde_json::to_value(view.for_watchers()).unwrap_or_default(),
+        }
+    }
+}
+
+impl Effects for Carrier {
+    fn start(&mut self, effect: Effect, taken: Taken, call: &CallHandle) {
+        match effect {
+            Effect::Publish(view) => self.publish(*view, taken),
+            Effect::Answer => self.leg.answer(),
+            Effect::Play(prompt) => self.leg.play(prompt),
+            Effect::StopPlaying => self.leg.stop_playing(),
+            Effect::HandOver { to, answered } => self.leg.hand_over(&to, answered, &self.call),
+            Effect::Clear(cause) => self.leg.clear(cause),
+            Effect::Answered(reply, outcome) => self.world.replies.answer(reply, outcome),
+            Effect::Ended(ended) => self.ended(*ended, taken),
+            Effect::Release => self.release(taken),
+            store => self.store(store, taken, call),
+        }
+    }
+}
+
+impl Carrier {
+    /// Everything that a store or the verifier answers.
+    fn store(&mut self, effect: Effect, taken: Taken, call: &CallHandle) {
+        let world = Arc::clone(&self.world);
+        let now = taken.now.wall;
+        match effect {
+            Effect::LookUp { caller, dnis, intent } => {
+                let work = async move { lookup::caller(&world, &caller, &dnis, intent, now).await };
+                self.ask(call, async move { Input::LookedUp(Box::new(work.await)) });
+            }
+            Effect::LookUpKeyed(claimed) => {
+                self.ask(call, async move { Input::KeyedLookedUp(lookup::keyed(&world, &claimed).await) });
+            }
+            Effect::Draw(subject) => self.draw(subject, taken, call),
+            Effect::Reserve { subject, entry, last, positions, rule } => {
+                let entry = Entry { subject, number: entry, last, positions, rule };
+                self.reserve(entry, taken, call);
+            }
+            Effect::Judge { subject, positions, keys } => {
+                self.ask(call, async move { Input::Judged(judge(&world, subject, positions, keys).await) });
+            }
+            Effect::Settle { ticket, verdict } => self.settle(ticket, verdict, taken, call),
+            Effect::RecordResult { customer, result, rule } => {
+                let id = self.call.clone();
+                let stored = record_result(result);
+                let work = async move {
+                    let after = world.records.call_result(&id, &customer, stored, rule, now);
+                    timed("call_result", after).await.map(after_event)
+                };
+                if result == CallResult::Abandoned {
+                    self.later(async move { report("call_result", work.await.map(drop)) });
+                } else {
+                    self.ask(call, async move { Input::ResultRecorded(work.await) });
+                }
+            }
+            Effect::JudgePassword { customer, said, reply } => self.ask(call, async move {
+                let verifier = match customer {
+                    Some(id) => timed("password_verifier", world.records.password_verifier(&id)).await,
+                    None => Ok(None),
+                };
+                let judgement = match verifier {
+                    Err(Down) => Judgement::Unavailable,
+                    Ok(verifier) => judged(world.pins.verify_password(verifier, said).await),
+                };
+                Input::PasswordJudged { judgement, reply }
+            }),
+            Effect::AuditReveal { question, by, reply } => {
+                let body = serde_json::json!({ "question": question });
+                let entry = self.audit(taken, by.to_string(), "answer_revealed", body);
+                self.ask(call, async move {
+                    let audited = timed("audit", world.records.audit(entry)).await;
+                    Input::Revealed { question, by, reply, audited }
+                });
+            }
+            Effect::Audit { actor, what, body } => {
+                let entry = self.audit(taken, actor, what, body);
+                self.later(async move { report("audit", timed("audit", world.records.audit(entry)).await) });
+            }
+            Effect::Publish(_)
+            | Effect::Answer
+            | Effect::Play(_)
+            | Effect::StopPlaying
+            | Effect::HandOver { .. }
+            | Effect::Clear(_)
+            | Effect::Answered(..)
+            | Effect::Ended(_)
+            | Effect::Release => {}
+        }
+    }
+
+    fn draw(&self, subject: Subject, taken: Taken, call: &CallHandle) {
+        let world = Arc::clone(&self.world);
+        let now = taken.now.wall;
+        self.ask(call, async move {
+            Input::Drawn(match subject {
+                Subject::Account(id) | Subject::Closed(id) => {
+                    timed("challenge", world.records.challenge(&id, rand::random(), now)).await
+                }
+                Subject::Stranger(claimed) => Ok(world.pins.made_up_positions(&claimed.0)),
+            })
+        });
+    }
+
+    fn reserve(&self, entry: Entry, taken: Taken, call: &CallHandle) {
+        let world = Arc::clone(&self.world);
+        let id = self.call.clone();
+        let now = taken.now.wall;
+        let dummy = self.audit(taken, "system".into(), "pin_entry_without_account", serde_json::json!({ "entry": entry.number }));
+        self.ask(call, async move {
+            Input::Reserved(match entry.subject {
+                Subject::Account(customer) => {
+                    let Entry { number, last, positions, rule, .. } = entry;
+                    let reservation =
+                        Reservation { call: id, customer, entry: number, last, positions, rule, at: now };
+                    let reserved = timed("reserve", world.records.reserve(reservation)).await;
+                    reserved.map(|attempt| Ticket::Attempt(attempt.0))
+                }
+                // The same time on disk for those who cannot pass (5.1).
+                Subject::Closed(_) | Subject::Stranger(_) => {
+                    timed("reserve", world.records.audit(dummy)).await.map(|()| Ticket::Dummy)
+                }
+            })
+        });
+    }
+
+    fn settle(&self, ticket: Ticket, verdict: Option<Verdict>, taken: Taken, call: &CallHandle) {
+        let world = Arc::clone(&self.world);
+        let now = taken.now.wall;
+        let customer = self.customer.clone();
+        let dummy = self.audit(taken, "system".into(), "pin_entry_refused", serde_json::json!({}));
+        self.ask(call, async move {
+            let how = match verdict {
+                Some(Verdict::Correct) => Settlement::Correct,
+                Some(Verdict::Wrong) => Settlement::Wrong,
+                None => Settlement::Void,
+            };
+            Input::Settled(match ticket {
+                Ticket::Attempt(attempt) => {
+                    let settled = timed("settle", world.records.settle(AttemptId(attempt), how, now)).await;
+                    settled.map(after_event)
+                }
+                Ticket::Dummy => match timed("settle", world.records.audit(dummy)).await {
+                    Ok(()) => Ok(standing_of(&world, customer).await),
+                    Err(Down) => Err(Down),
+                },
+            })
+        });
+    }
+
+    fn release(&mut self, taken: Taken) {
+        if let Some(view) = self.shown.take() {
+            let record = self.record(&view, self.customer.clone(), taken);
+            let world = Arc::clone(&self.world);
+            self.later(async move { report("save_call", timed("save_call", world.records.save_call(record)).await) });
+        }
+        self.world.hub.remove(&self.call);
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        gauge!("countersign_active_calls").decrement(1);
+    }
+}
+
+/// One entry to reserve.
+struct Entry {
+    subject: Subject,
+    number: u8,
+    last: bool,
+    positions: crate::model::digits::Positions,
+    rule: crate::account::BlockRule,
+}
+
+async fn judge(
+    world: &World,
+    subject: Subject,
+    positions: crate::model::digits::Positions,
+    keys: crate::model::digits::SecretKeys,
+) -> Judgement {
+    let (account, sealed) = match subject {
+        Subject::Account(id) => match timed("sealed_pin", world.records.sealed_pin(&id)).await {
+            Ok(sealed) => (Some(id), sealed),
+            Err(Down) => return Judgement::Unavailable,
+        },
+        // The same read, the same work: nobody can tell from the time who exists (5.1, 5.3).
+        Subject::Closed(id) => match timed("sealed_pin", world.records.sealed_pin(&id)).await {
+            Ok(_) => (Some(id), None),
+            Err(Down) => return Judgement::Unavailable,
+        },
+        Subject::Stranger(_) => (None, None),
+    };
+    let nobody = || CustomerId::try_from("nobody".to_owned()).ok();
+    let Some(account) = account.or_else(nobody) else { return Judgement::Unavailable };
+    judged(world.pins.verify(&account, sealed, positions, keys).await)
+}
+
+fn judged(outcome: Result<Verdict, crate::pin::PinError>) -> Judgement {
+    match outcome {
+        Ok(verdict) => Judgement::Verdict(verdict),
+        Err(error) => {
+            warn!(%error, "a secret could not be checked");
+            Judgement::Unavailable
+        }
+    }
+}
+
+async fn standing_of(world: &World, customer: Option<CustomerId>) -> After {
+    let account = match customer {
+        Some(id) => timed("account", world.records.account(&id)).await.ok().flatten(),
+        None => None,
+    };
+    let standing = account.map_or(crate::account::Standing::Open, |account| account.standing());
+    After { standing, call_failed: false }
+}
+
+const fn record_result(result: CallResult) -> records::CallResult {
+    match result {
+        CallResult::Passed => records::CallResult::Passed,
+        CallResult::Failed => records::CallResult::Failed,
+        CallResult::Abandoned => records::CallResult::Abandoned,
+    }
+}
+
+fn after_event(after: AccountAfter) -> After {
+    for fact in &after.facts {
+        match fact {
+            AccountFact::BecameBlocked => {
+                counter!("countersign_lockouts_total").increment(1);
+            }
+            AccountFact::BecameResetRequired => {
+                counter!("countersign_resets_required_total").increment(1);
+            }
+            AccountFact::FishingSuspected => {
+                counter!("countersign_fishing_suspected_total").increment(1);
+            }
+        }
+    }
+    After { standing: after.standing, call_failed: after.call_failed }
+}
+
+fn report(op: &'static str, outcome: Result<(), Down>) {
+    if outcome.is_err() {
+        error!(op, "a record could not be stored");
+    }
+}
+
+/// Measures a store operation, bounds it in time, and says in the log why it failed.
+pub(crate) async fn timed<T>(
+    op: &'static str,
+    work: impl Future<Output = Result<T, RecordsError>>,
+) -> Result<T, Down> {
+    let started = tokio::time::Instant::now();
+    let outcome = timeout(STORE_MAX, work).await;
+    let seconds = started.elapsed().as_secs_f64();
+    metrics::histogram!("countersign_store_seconds", "store" => "records", "op" => op).record(seconds);
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            error!(op, %error, "record store");
+            Err(Down)
+        }
+        Err(_) => {
+            error!(op, "the record store did not answer in time");
+            Err(Down)
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The calls that live on this node, by our id and by the platform's.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::call::Call;
+use crate::call::input::Delivered;
+use crate::engine::CallHandle;
+use crate::engine::CallTask;
+use crate::engine::Effects;
+use crate::engine::clock::Clock;
+use crate::model::ids::CallId;
+use crate::model::ids::PlatformCallId;
+use crate::policy::Profile;
+
+/// The node's calls. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    table: Mutex<Table>,
+    max: usize,
+    clock: Clock,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by_id: HashMap<CallId, CallHandle>,
+    by_platform: HashMap<PlatformCallId, CallId>,
+}
+
+/// As many calls as we take already live here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("no room for another call")]
+pub struct NoRoom;
+
+impl Calls {
+    /// An empty table for at most `max` calls; their tasks run on `tasks` until `stop`.
+    #[must_use]
+    pub fn new(max: usize, clock: Clock, tasks: TaskTracker, stop: CancellationToken) -> Self {
+        Self { shared: Arc::new(Shared { table: Mutex::default(), max, clock, tasks, stop }) }
+    }
+
+    /// Starts the task of a new call.
+    pub fn start<E: Effects>(
+        &self,
+        id: &CallId,
+        delivered: Delivered,
+        profile: Arc<Profile>,
+        effects: E,
+    ) -> Result<CallHandle, NoRoom> {
+        let Shared { clock, tasks, stop, max, .. } = &*self.shared;
+        let platform_id = delivered.platform_call_id.clone();
+        let offered = Call::offered(id.clone(), delivered, profile, clock.now());
+        let (task, handle) = CallTask::new(offered, effects, *clock, stop.clone());
+        {
+            let mut table = self.table();
+            if table.by_id.len() >= *max {
+                return Err(NoRoom);
+            }
+            table.by_id.insert(id.clone(), handle.clone());
+            table.by_platform.insert(platform_id.clone(), id.clone());
+        }
+        let (calls, id) = (self.clone(), id.clone());
+        tasks.spawn(async move {
+            task.run().await;
+            let mut table = calls.table();
+            table.by_id.remove(&id);
+            // The platform may have used its id again meanwhile.
+            if table.by_platform.get(&platform_id) == Some(&id) {
+                table.by_platform.remove(&platform_id);
+            }
+        });
+        Ok(handle)
+    }
+
+    /// A call by our id or the platform's.
+    #[must_use]
+    pub fn find(&self, named: &str) -> Option<CallHandle> {
+        let table = self.table();
+        let name = named.to_owned();
+        let by_id = CallId::try_from(name.clone()).ok().and_then(|id| table.by_id.get(&id));
+        let by_platform = || {
+            let id = table.by_platform.get(&PlatformCallId::try_from(name).ok()?)?;
+            table.by_id.get(id)
+        };
+        by_id.or_else(by_platform).cloned()
+    }
+
+    /// How many calls live here.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table().by_id.len()
+    }
+
+    /// Whether none does.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, Table> {
+        self.shared.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

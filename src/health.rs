@@ -1,0 +1,80 @@
+//! How the backends are, for `/readyz`: probed at most once a second, with the time of the last change.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio::time::timeout;
+
+use crate::api::health::Check;
+use crate::api::health::Readiness;
+use crate::effects::World;
+use crate::engine::clock::Clock;
+use crate::model::time::Timestamp;
+
+const PROBE_MAX: Duration = Duration::from_secs(2);
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// The backends of this node.
+pub struct Backends {
+    world: Arc<World>,
+    clock: Clock,
+    last: Mutex<Option<Probe>>,
+}
+
+#[derive(Clone)]
+struct Probe {
+    at: Instant,
+    ok: bool,
+    why: String,
+    since: Timestamp,
+}
+
+impl Backends {
+    /// Over the stores of the world.
+    #[must_use]
+    pub fn new(world: Arc<World>, clock: Clock) -> Self {
+        Self { world, clock, last: Mutex::new(None) }
+    }
+
+    async fn records(&self) -> Probe {
+        let mut last = self.last.lock().await;
+        if let Some(probe) = last.as_ref().filter(|probe| probe.at.elapsed() < PROBE_EVERY) {
+            return probe.clone();
+        }
+        let (ok, why) = match timeout(PROBE_MAX, self.world.records.probe()).await {
+            Ok(Ok(())) => (true, String::new()),
+            Ok(Err(error)) => (false, error.to_string()),
+            Err(_) => (false, "it does not answer".to_owned()),
+        };
+        let since = last.as_ref().filter(|probe| probe.ok == ok).map(|probe| probe.since);
+        let probe = Probe { at: Instant::now(), ok, why, since: since.unwrap_or_else(|| self.clock.wall()) };
+        *last = Some(probe.clone());
+        probe
+    }
+}
+
+#[async_trait]
+impl Readiness for Backends {
+    async fn checks(&self) -> Vec<Check> {
+        let records = self.records().await;
+        let effect = if records.ok {
+            "PINs are verified and counted".to_owned()
+        } else {
+            format!("no caller can be verified, calls go on to agents unchecked: {}", records.why)
+        };
+        let sessions = Check {
+            name: "sessions".into(),
+            ok: true,
+            vital: false,
+            since: None,
+            effect: "embedded in this process".into(),
+        };
+        vec![
+            Check { name: "records".into(), ok: records.ok, vital: true, since: Some(records.since), effect },
+            sessions,
+        ]
+    }
+}

@@ -1,0 +1,105 @@
+//! Finds whom a call is about: by number, by the app's intent, by the number keyed.
+
+use metrics::counter;
+
+use crate::call::effect::Claimed;
+use crate::call::input::Down;
+use crate::call::input::IntentFound;
+use crate::call::input::Known;
+use crate::call::input::Lookup;
+use crate::call::input::NumberMatch;
+use crate::call::input::NumberOnFile;
+use crate::call::input::PresentedIntent;
+use crate::effects::World;
+use crate::effects::timed;
+use crate::model::caller::Caller;
+use crate::model::ids::CustomerId;
+use crate::model::number::PhoneNumber;
+use crate::model::time::Timestamp;
+use crate::sessions::Redeemed;
+
+/// Looks a caller up before answer.
+pub(crate) async fn caller(
+    world: &World,
+    caller: &Caller,
+    dnis: &str,
+    intent: Option<PresentedIntent>,
+    now: Timestamp,
+) -> Lookup {
+    let number = caller.number();
+    let intent = match intent {
+        None => IntentFound::NotPresented,
+        Some(PresentedIntent::Unreadable) => IntentFound::Refused("unreadable"),
+        Some(PresentedIntent::Handle(handle)) => match world.sessions.redeem_intent(&handle, now).await {
+            Ok(Redeemed::Good(intent)) => match known(world, &intent.customer, number).await {
+                Err(Down) => IntentFound::Refused("unavailable"),
+                Ok(customer) => IntentFound::Good {
+                    customer,
+                    number_agrees: number == Some(&intent.number),
+                    dnis_agrees: intent.dnis.as_deref().is_none_or(|announced| same_number(announced, dnis)),
+                },
+            },
+            Ok(Redeemed::Expired) => IntentFound::Refused("expired"),
+            Ok(Redeemed::Used) => IntentFound::Refused("used"),
+            Ok(Redeemed::Unknown) => IntentFound::Refused("unknown"),
+            Err(_) => IntentFound::Refused("unavailable"),
+        },
+    };
+    if let IntentFound::Refused(why) = intent {
+        counter!("countersign_intents_refused_total", "why" => why).increment(1);
+    }
+    Lookup { by_number: by_number(world, number).await, intent }
+}
+
+/// Whether two dialled numbers are one, however they are written.
+fn same_number(one: &str, other: &str) -> bool {
+    let plain = |text: &str| PhoneNumber::parse_lenient(text, None);
+    one == other || matches!((plain(one), plain(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+async fn by_number(world: &World, number: Option<&PhoneNumber>) -> Result<NumberMatch, Down> {
+    let Some(number) = number else { return Ok(NumberMatch::Nobody) };
+    let owners = timed("by_number", world.records.customers_with_number(number, 2)).await?;
+    match owners.as_slice() {
+        [] => Ok(NumberMatch::Nobody),
+        [one] => {
+            let found = known(world, one, Some(number)).await?;
+            Ok(found.map_or(NumberMatch::Nobody, NumberMatch::One))
+        }
+        _ => Ok(NumberMatch::Several),
+    }
+}
+
+/// The customer with the keyed number.
+pub(crate) async fn keyed(world: &World, claimed: &Claimed) -> Result<Option<Box<Known>>, Down> {
+    let owner = timed("by_keypad", world.records.customer_by_keypad(&claimed.0)).await?;
+    match owner {
+        Some(id) => known(world, &id, None).await,
+        None => Ok(None),
+    }
+}
+
+async fn known(
+    world: &World,
+    id: &CustomerId,
+    number: Option<&PhoneNumber>,
+) -> Result<Option<Box<Known>>, Down> {
+    let customer = timed("customer", world.records.customer(id)).await?;
+    let account = timed("account", world.records.account(id)).await?;
+    let Some(customer) = customer else { return Ok(None) };
+    let account = account.unwrap_or_default();
+    let entry = customer.numbers.iter().find(|entry| Some(&entry.number) == number);
+    let number = entry.map_or(NumberOnFile::No, |entry| {
+        entry.since.map_or(NumberOnFile::Undated, NumberOnFile::Since)
+    });
+    Ok(Some(Box::new(Known {
+        id: customer.id,
+        name: customer.name,
+        role: customer.role,
+        flags: customer.flags,
+        standing: account.standing(),
+        has_pin: account.has_pin(),
+        number,
+        answers: customer.facts,
+    })))
+}

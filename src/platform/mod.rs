@@ -1,0 +1,38 @@
+//! HEARS AND SPEAKS. One folder per platform: its dialect ↔ call events and telephony commands.
+
+pub mod sip;
+
+use crate::call::effect::Prompt;
+use crate::call::input::Delivered;
+use crate::engine::CallHandle;
+use crate::model::cause::Cause;
+use crate::model::ids::CallId;
+
+/// What a call can do with its caller's leg. Nothing here waits; what comes of it is an event.
+pub trait Leg: Send + 'static {
+    /// Answers, and connects the caller to the machine. → `Established`
+    fn answer(&mut self);
+    /// Plays a phrase; whatever plays is cut. → `PromptEnded`
+    fn play(&mut self, prompt: Prompt);
+    /// Cuts the phrase that plays.
+    fn stop_playing(&mut self);
+    /// Hands the caller over. → `HandedOver`
+    fn hand_over(&mut self, to: &str, answered: bool, call: &CallId);
+    /// Hangs up.
+    fn clear(&mut self, cause: Cause);
+}
+
+/// No call can be taken now: the platform says so to its peer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Refused;
+
+/// Where platforms hand in new calls.
+pub trait Entry: Send + Sync + 'static {
+    /// A call was delivered; `policy` names the queue's own profile, if it has one.
+    fn delivered(
+        &self,
+        delivered: Delivered,
+        policy: Option<&str>,
+        leg: Box<dyn Leg>,
+    ) -> Result<CallHandle, Refused>;
+}

@@ -1,0 +1,222 @@
+//! From an INVITE to a `Delivered`: who calls, and what that peer's word is worth. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::call::input::Delivered;
+use crate::call::input::PresentedIntent;
+use crate::config::queues::Queues;
+use crate::config::trunks::Trunk;
+use crate::config::trunks::Verstat;
+use crate::model::caller::Attestation;
+use crate::model::caller::Caller;
+use crate::model::ids::IntentHandle;
+use crate::model::ids::PlatformCallId;
+use crate::model::ids::TrunkName;
+use crate::model::number::PhoneNumber;
+use crate::sip::agent::Invitation;
+use crate::sip::message::NameAddr;
+use crate::sip::message::Uri;
+
+/// The parts of the configuration that say what an INVITE means.
+pub struct Rules<'a> {
+    /// `[sip.trunks.*]`.
+    pub trunks: &'a BTreeMap<TrunkName, Trunk>,
+    /// `[queues.*]`.
+    pub queues: &'a Queues,
+    /// `sip.queue_uri`.
+    pub queue_uri: &'a str,
+    /// `sip.handed_over_max`.
+    pub handed_over_max: Duration,
+}
+
+/// The INVITE's Call-ID cannot be a platform call id.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the Call-ID is longer than 128 bytes or not printable")]
+pub struct UnusableCallId;
+
+/// A delivered call, and the profile its queue asks for.
+#[derive(Debug)]
+pub struct Translated {
+    /// The call.
+    pub delivered: Delivered,
+    /// The queue's own profile.
+    pub policy: Option<String>,
+}
+
+/// Translates an INVITE.
+pub fn translate(invitation: &Invitation, rules: &Rules<'_>) -> Result<Translated, UnusableCallId> {
+    let platform_call_id =
+        PlatformCallId::try_from(invitation.call_id.clone()).map_err(|_| UnusableCallId)?;
+    let dnis = dialled(&invitation.request_uri);
+    let queue = rules.queues.of(&dnis);
+    let queue_name = queue.map(|(name, _)| name.clone());
+    let queue = queue.map(|(_, queue)| queue);
+    let uri = queue.and_then(|queue| queue.uri.as_ref());
+    let delivered = Delivered {
+        platform: "sip",
+        platform_call_id,
+        caller: caller(invitation, rules),
+        dnis,
+        queue: queue_name.or_else(|| "general".parse().ok()).ok_or(UnusableCallId)?,
+        queue_uri: uri.map_or_else(|| rules.queue_uri.to_owned(), |uri| uri.as_str().to_owned()),
+        intent: intent(invitation),
+        handed_over_max: rules.handed_over_max,
+    };
+    Ok(Translated { delivered, policy: queue.and_then(|queue| queue.policy.clone()) })
+}
+
+/// The dialled number: E.164 where it is one, else the user part as it stands, at most 64 bytes.
+fn dialled(uri: &Uri) -> String {
+    let user = uri.user_decoded().unwrap_or_default();
+    let user = user.split(';').next().unwrap_or_default();
+    let printable = user.chars().filter(|c| !c.is_control()).take(32).collect();
+    PhoneNumber::parse_lenient(user, None).map_or(printable, |number| number.as_e164().to_owned())
+}
+
+fn caller(invitation: &Invitation, rules: &Rules<'_>) -> Caller {
+    let trunk = invitation.trunk.as_ref().and_then(|name| rules.trunks.get(name));
+    let country = trunk.and_then(|trunk| trunk.country.as_deref());
+    let number = |identity: &NameAddr| number_of(&identity.uri, country);
+    let trusted = trunk.filter(|trunk| trunk.trust_identity);
+    let asserted = trusted.and_then(|_| invitation.asserted.iter().find(|id| number(id).is_some()));
+    let diverted = ["Diversion", "History-Info"].iter().any(|name| invitation.headers.get(name).is_some());
+    let attestation = trusted.map_or(Attestation::None, |trunk| {
+        attestation(trunk.verstat, asserted, &invitation.from, invitation.headers.get("Attestation-Info"))
+    });
+    Caller {
+        ani: asserted.and_then(number),
+        cli: number(&invitation.from),
+        attestation,
+        trunk: invitation.trunk.clone(),
+        diverted,
+    }
+}
+
+fn number_of(uri: &Uri, country: Option<&str>) -> Option<PhoneNumber> {
+    let user = uri.user_decoded()?;
+    let digits = user.split(';').next()?;
+    PhoneNumber::parse_lenient(digits, country).ok()
+}
+
+/// What the trunk's verification says (facts/caller-auth §4.2): `verstat` as a parameter of the
+/// user part or of the URI, in the asserted identity before the presented one.
+fn attestation(
+    dialect: Verstat,
+    asserted: Option<&NameAddr>,
+    from: &NameAddr,
+    attestation_info: Option<&str>,
+) -> Attestation {
+    let told = asserted.and_then(|identity| verstat(&identity.uri)).or_else(|| verstat(&from.uri));
+    let level = |text: &str| match text.trim() {
+        "A" => Attestation::Full,
+        "B" => Attestation::Partial,
+        "C" => Attestation::Gateway,
+        _ => Attestation::None,
+    };
+    let Some(told) = told else {
+        return match dialect {
+            Verstat::Atis | Verstat::Bandwidth => attestation_info.map_or(Attestation::None, level),
+            Verstat::Twilio | Verstat::Telnyx | Verstat::None => Attestation::None,
+        };
+    };
+    if dialect == Verstat::None {
+        return Attestation::None;
+    }
+    if told.starts_with("TN-Validation-Failed") || told.starts_with("TN-Verification-Failed") {
+        return Attestation::Failed;
+    }
+    let passed = told.strip_prefix("TN-Validation-Passed").or_else(|| {
+        // Bandwidth wrote this word until it moved to the ATIS one.
+        told.strip_prefix("TN-Verification-Passed").filter(|_| dialect == Verstat::Bandwidth)
+    });
+    match (passed, dialect) {
+        (None, _) => Attestation::None,
+        // A bare "passed" says a level only where the vendor's own documentation says which.
+        (Some(""), Verstat::Telnyx) => Attestation::Full,
+        (Some(""), Verstat::Atis | Verstat::Bandwidth) => {
+            attestation_info.map_or(Attestation::None, level)
+        }
+        (Some(rest), _) if rest.ends_with("-Diverted") => Attestation::Diverted,
+        (Some(rest), _) => rest.strip_prefix('-').map_or(Attestation::None, level),
+    }
+}
+
+fn verstat(uri: &Uri) -> Option<String> {
+    let user = uri.user_decoded().unwrap_or_default();
+    let in_user = user.split(';').skip(1).find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.eq_ignore_ascii_case("verstat").then(|| value.to_owned())
+    });
+    in_user.or_else(|| uri.param("verstat").flatten().map(str::to_owned))
+}
+
+/// `X-Countersign-Intent`, else the handle in `User-to-User` as hexadecimal text (RFC 7433).
+fn intent(invitation: &Invitation) -> Option<PresentedIntent> {
+    let direct = invitation.headers.get("X-Countersign-Intent").map(str::to_owned);
+    let presented = direct.or_else(|| {
+        let uui = invitation.headers.get("User-to-User")?;
+        let hex = uui.split(';').next()?.trim();
+        let bytes: Option<Vec<u8>> = (0..hex.len())
+            .step_by(2)
+            .map(|at| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+            .collect();
+        String::from_utf8(bytes?).ok()
+    })?;
+    let handle = IntentHandle::parse(presented.trim());
+    Some(handle.map_or(PresentedIntent::Unreadable, PresentedIntent::Handle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> NameAddr {
+        NameAddr::parse(text).expect("an address")
+    }
+
+    #[test]
+    fn caller_auth_4_2_the_same_word_means_different_things_at_different_vendors() {
+        use Attestation as A;
+        use Verstat as V;
+        for (dialect, told, info, meant) in [
+            (V::Atis, "TN-Validation-Passed-A", None, A::Full),
+            (V::Atis, "TN-Validation-Passed-B", None, A::Partial),
+            (V::Atis, "TN-Validation-Passed-C", None, A::Gateway),
+            (V::Atis, "TN-Validation-Passed", Some("A"), A::Full),
+            (V::Atis, "TN-Validation-Passed", None, A::None),
+            (V::Twilio, "TN-Validation-Passed-A", None, A::Full),
+            (V::Twilio, "TN-Validation-Passed-A-Diverted", None, A::Diverted),
+            (V::Twilio, "TN-Validation-Failed-B", None, A::Failed),
+            (V::Twilio, "No-TN-Validation", None, A::None),
+            (V::Twilio, "TN-Validation-Passed", None, A::None),
+            (V::Telnyx, "TN-Validation-Passed", None, A::Full),
+            (V::Telnyx, "TN-Validation-Passed-B", None, A::Partial),
+            (V::Bandwidth, "TN-Verification-Passed", Some("B"), A::Partial),
+            (V::Bandwidth, "TN-Validation-Passed", None, A::None),
+            (V::None, "TN-Validation-Passed-A", None, A::None),
+        ] {
+            let from = address("<sip:anonymous@anonymous.invalid>");
+            for identity in [
+                format!("<sip:+442079460123;verstat={told}@carrier.example;user=phone>"),
+                format!("<sip:+442079460123@carrier.example;verstat={told}>"),
+                format!("<tel:+442079460123;verstat={told}>"),
+            ] {
+                let asserted = address(&identity);
+                assert_eq!(attestation(dialect, Some(&asserted), &from, info), meant, "{identity}");
+            }
+        }
+    }
+
+    #[test]
+    fn dialled_numbers_are_e164_where_they_can_be() {
+        for (uri, dnis) in [
+            ("sip:+44800000000@pbx", "+44800000000"),
+            ("sip:44800000000;phone-context=x@pbx", "+44800000000"),
+            ("sip:support@pbx", "support"),
+            ("sip:pbx.example", ""),
+        ] {
+            assert_eq!(dialled(&Uri::parse(uri).expect("a URI")), dnis);
+        }
+    }
+}

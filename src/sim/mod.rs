@@ -1,0 +1,33 @@
+//! TRIES. The test caller: a telephone behind a trunk that places real SIP and RTP calls, and the scenes of
+//! the demo.
+//!
+//! ```text
+//! plan -> caller (sockets, clock) -> phone (SIP, no I/O) -> voice (RTP, no I/O) -> fingers -> keys
+//!                                       `-> report -> summary
+//! ```
+
+mod answering;
+pub mod caller;
+mod dialog;
+mod fingers;
+mod phone;
+pub mod plan;
+pub mod report;
+pub mod script;
+mod summary;
+#[cfg(test)]
+mod switch;
+mod voice;
+
+pub use caller::place;
+pub use plan::CallPlan;
+pub use plan::FromLine;
+pub use plan::KeyWay;
+pub use plan::ReferAnswer;
+pub use report::CallReport;
+pub use report::Outcome;
+pub use script::Scene;
+pub use script::demo_customers;
+pub use script::scenes;
+pub use summary::Summary;
+pub use voice::Ears;

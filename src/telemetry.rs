@@ -1,0 +1,64 @@
+//! Logs and metrics. Nothing in here sees a digit: the types that hold one print nothing.
+
+use metrics::Unit;
+use metrics::describe_counter;
+use metrics::describe_gauge;
+use metrics::describe_histogram;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::log::Log;
+use crate::config::log::LogFormat;
+
+/// Bounds of the histograms, in seconds: from a push (tens of µs) to a slow disk.
+const SECONDS: &[f64] =
+    &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+/// Starts logging to standard error. A second start in one process (tests) changes nothing.
+pub fn start_logging(log: &Log) {
+    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match log.format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    // Somebody else's subscriber is as good.
+    drop(started);
+}
+
+/// The recorder behind `/metrics`. Only one can exist in a process; later starts share it.
+pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
+    static HANDLE: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let handle = PrometheusBuilder::new().set_buckets(SECONDS)?.install_recorder()?;
+    describe();
+    Ok(HANDLE.get_or_init(|| handle).clone())
+}
+
+fn describe() {
+    for (name, what) in [
+        ("countersign_calls_total", "Calls that ended, by class and outcome"),
+        ("countersign_pin_verifications_total", "PIN pairs judged, by result"),
+        ("countersign_sip_messages_total", "SIP requests, by method and direction"),
+        ("countersign_sip_responses_total", "SIP responses, by status code"),
+        ("countersign_sip_repeated_total", "SIP messages sent again, by us or by a peer"),
+        ("countersign_sip_malformed_total", "Datagrams that are no SIP message we accept"),
+        ("countersign_shed_total", "Work turned away, by reason"),
+        ("countersign_digits_total", "Keys pressed, by the way they were signalled"),
+        ("countersign_lockouts_total", "Accounts blocked after failed calls"),
+        ("countersign_resets_required_total", "Accounts whose PIN must be reset after wrong entries"),
+        ("countersign_fishing_suspected_total", "Accounts whose challenges are left unanswered too often"),
+        ("countersign_intents_refused_total", "App intents that were not accepted, by reason"),
+        ("countersign_desktop_conflated_total", "States a slow desktop was spared"),
+    ] {
+        describe_counter!(name, what);
+    }
+    describe_gauge!("countersign_active_calls", "Calls that are alive on this node");
+    describe_gauge!("countersign_desktops", "Desktops that are connected");
+    describe_histogram!("countersign_push_seconds", Unit::Seconds, "Event taken in to frame handed to the socket");
+    describe_histogram!("countersign_argon2_seconds", Unit::Seconds, "One Argon2id run");
+    describe_histogram!("countersign_store_seconds", Unit::Seconds, "One operation of a store");
+}
