@@ -24,8 +24,6 @@ pub mod sessions; // live state
 #[cfg(feature = "daemon")]
 pub mod push; // desktops
 #[cfg(feature = "daemon")]
-pub mod lookup; // finds whom a call is about
-#[cfg(feature = "daemon")]
 pub mod effects; // carries out
 #[cfg(feature = "daemon")]
 pub mod api; // REST and the way to the sockets

@@ -242,7 +242,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_minted_token_is_good_until_its_time_is_over() {
-        let rules = TokenRules { audience: Some("countersign".into()), issuer: Some("us".into()), ..strict() };
+        let rules = TokenRules {
+            audience: Some("countersign".into()),
+            issuer: Some("us".into()),
+            ..strict()
+        };
         let grant = Grant {
             sub: "alice".parse().unwrap(),
             roles: vec![TokenRole::Agent, TokenRole::Supervisor],
@@ -271,7 +275,11 @@ mod tests {
             ("RS256", None, rsa()),
         ] {
             let token = signed(&header(alg, kid), &good(), &key);
-            assert_eq!(tokens.admit(&token).await.map(|who| who.agent), Ok("alice".parse().unwrap()), "{alg}");
+            assert_eq!(
+                tokens.admit(&token).await.map(|who| who.agent),
+                Ok("alice".parse().unwrap()),
+                "{alg}"
+            );
         }
         let mut fractional = good();
         fractional["exp"] = json!(1_700_000_000.5);
@@ -322,12 +330,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jwks.json");
         let source = Some(KeySource::File(path.clone()));
-        let tokens = Tokens::new(None, source, strict(), Arc::new(|| Timestamp(NOW * 1000))).unwrap();
+        let tokens =
+            Tokens::new(None, source, strict(), Arc::new(|| Timestamp(NOW * 1000))).unwrap();
         let token = signed(&header("ES256", Some("ec")), &good(), &ec());
         assert!(tokens.refresh().await.is_err());
         assert_eq!(tokens.admit(&token).await, Err(Denied::Unavailable));
         std::fs::write(&path, r#"{"keys":[{"kty":"oct","k":"AAAA","kid":"ec"}]}"#).unwrap();
-        assert!(matches!(tokens.refresh().await, Err(KeysError::Empty)), "no shared secret from a published set");
+        assert!(
+            matches!(tokens.refresh().await, Err(KeysError::Empty)),
+            "no shared secret from a published set"
+        );
         std::fs::write(&path, jwks()).unwrap();
         assert_eq!(tokens.refresh().await.unwrap(), 3);
         assert!(tokens.admit(&token).await.is_ok());
@@ -342,7 +354,8 @@ mod tests {
         let only_rsa = json!({"keys": [published(&rsa(), Algorithm::RS256, "rsa")]});
         std::fs::write(&path, only_rsa.to_string()).unwrap();
         let source = Some(KeySource::File(path.clone()));
-        let tokens = Tokens::new(None, source, strict(), Arc::new(|| Timestamp(NOW * 1000))).unwrap();
+        let tokens =
+            Tokens::new(None, source, strict(), Arc::new(|| Timestamp(NOW * 1000))).unwrap();
         assert_eq!(tokens.refresh().await.unwrap(), 1);
         std::fs::write(&path, jwks()).unwrap();
         let token = signed(&header("ES256", Some("ec")), &good(), &ec());
@@ -384,9 +397,21 @@ mod tests {
         }
         add("kid that is a number", json!({"alg": "ES256", "kid": 1}), &ec());
         let jwk = published(&other_ed(), Algorithm::EdDSA, "ed");
-        add("its own key in the header", json!({"alg": "EdDSA", "kid": "ed", "jwk": jwk}), &other_ed());
-        add("its own key's address", json!({"alg": "EdDSA", "kid": "ed", "jku": "https://evil"}), &other_ed());
-        add("a critical extension", json!({"alg": "ES256", "kid": "ec", "crit": ["b64"], "b64": false}), &ec());
+        add(
+            "its own key in the header",
+            json!({"alg": "EdDSA", "kid": "ed", "jwk": jwk}),
+            &other_ed(),
+        );
+        add(
+            "its own key's address",
+            json!({"alg": "EdDSA", "kid": "ed", "jku": "https://evil"}),
+            &other_ed(),
+        );
+        add(
+            "a critical extension",
+            json!({"alg": "ES256", "kid": "ec", "crit": ["b64"], "b64": false}),
+            &ec(),
+        );
         add("another provider's key", header("EdDSA", Some("ed")), &other_ed());
         bad
     }
@@ -417,7 +442,10 @@ mod tests {
         ] {
             let mut claims = good();
             claims[claim] = value.clone();
-            bad.push((format!("{claim} {value}"), signed(&header("ES256", Some("ec")), &claims, &ec())));
+            bad.push((
+                format!("{claim} {value}"),
+                signed(&header("ES256", Some("ec")), &claims, &ec()),
+            ));
         }
         bad
     }
@@ -488,7 +516,8 @@ mod tests {
         let path = folder.path().join("jwks.json");
         std::fs::write(&path, jwks()).unwrap();
         let clock = Arc::new(move || Timestamp(now * 1000));
-        let tokens = Tokens::new(Some(LOCAL), Some(KeySource::File(path)), rules.clone(), clock).unwrap();
+        let tokens =
+            Tokens::new(Some(LOCAL), Some(KeySource::File(path)), rules.clone(), clock).unwrap();
         assert_eq!(tokens.refresh().await.unwrap(), 3);
         tokens
     }
@@ -529,7 +558,8 @@ mod tests {
 
     /// Signs any header and claims with what the key can do, whatever the header says.
     fn signed(header: &Value, claims: &Value, key: &EncodingKey) -> String {
-        let message = format!("{}.{}", base64url(&header.to_string()), base64url(&claims.to_string()));
+        let message =
+            format!("{}.{}", base64url(&header.to_string()), base64url(&claims.to_string()));
         let stated = header["alg"].as_str().and_then(|alg| alg.parse::<Algorithm>().ok());
         let fallback = [Algorithm::HS256, Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256];
         let signature = stated.into_iter().chain(fallback).find_map(|algorithm| {
@@ -539,10 +569,12 @@ mod tests {
     }
 
     fn base64url(text: &str) -> String {
-        const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        const LETTERS: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let mut out = String::new();
         for three in text.as_bytes().chunks(3) {
-            let bits = three.iter().fold(0_u32, |bits, byte| (bits << 8) | u32::from(*byte)) << (8 * (3 - three.len()));
+            let bits = three.iter().fold(0_u32, |bits, byte| (bits << 8) | u32::from(*byte))
+                << (8 * (3 - three.len()));
             for place in 0..=three.len() {
                 out.push(char::from(LETTERS[(bits >> (18 - 6 * place)) as usize & 63]));
             }

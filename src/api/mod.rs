@@ -116,3 +116,359 @@ pub fn router(state: ApiState) -> Router {
 async fn desktop(State(state): State<ApiState>, request: Request) -> Response {
     state.desktops.upgrade(request).unwrap_or_else(|why| ApiError::from(why).into_response())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::str::FromStr;
+
+    use crate::account::Account;
+    use crate::account::BlockRule;
+    use crate::api::auth::Grant;
+    use crate::api::auth::TokenRules;
+    use crate::api::auth::Tokens;
+    use crate::api::auth::mint;
+    use crate::api::health::Check;
+    use crate::api::server::serve;
+    use crate::call::request::Asker;
+    use crate::call::request::Refusal;
+    use crate::call::request::Request as Asked;
+    use crate::model::customer::Customer;
+    use crate::model::customer::Role;
+    use crate::model::digits::Positions;
+    use crate::model::ids::CallId;
+    use crate::model::ids::CustomerId;
+    use crate::model::number::PhoneNumber;
+    use crate::model::sealed_pin::SealedPin;
+    use crate::push::Desk;
+    use crate::push::fixture;
+    use crate::push::hub::Hub;
+    use crate::push::hub::Published;
+    use crate::push::socket::DesktopLimits;
+    use crate::push::socket::DesktopParts;
+    use crate::records::AccountAfter;
+    use crate::records::AttemptId;
+    use crate::records::AuditEntry;
+    use crate::records::CallRecord;
+    use crate::records::CallResult;
+    use crate::records::CustomerLine;
+    use crate::records::Enrolment;
+    use crate::records::Imported;
+    use crate::records::RecordsError;
+    use crate::records::Reservation;
+    use crate::records::Settlement;
+    use crate::records::audit::Chained;
+    use crate::sessions::memory::MemorySessions;
+    use crate::wire::identity::TokenRole;
+    use futures_util::SinkExt;
+    use futures_util::StreamExt;
+    use serde_json::Value;
+    use serde_json::json;
+    use tokio::io::AsyncReadExt;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use tokio::net::TcpStream;
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+    use tokio_util::task::TaskTracker;
+
+    const KEY: &[u8] = &[3; 32];
+    const GOOD: &str = r#"{"customer_id":"c1","number":"+447700900123"}"#;
+
+    #[tokio::test]
+    async fn b04_an_app_registers_an_intent_and_takes_it_back_once() {
+        let house = House::open().await;
+        let (app, agent) =
+            (House::token("app", TokenRole::App), House::token("alice", TokenRole::Agent));
+        let made = house.asks("POST /v1/intents", &app, GOOD).await;
+        assert_eq!(made.status, 201);
+        let intent = made.json()["intent"].as_str().unwrap().to_owned();
+        assert!(intent.len() <= 64 && made.json()["expires_at"].as_str().unwrap().ends_with('Z'));
+        let path = format!("DELETE /v1/intents/{intent}");
+        assert_eq!(house.asks(&path, &agent, "").await.error(), "403 forbidden");
+        assert_eq!(house.asks(&path, &app, "").await.status, 204);
+        assert_eq!(house.asks(&path, &app, "").await.error(), "404 no_such_intent");
+        assert_eq!(
+            house.asks("DELETE /v1/intents/x", &app, "").await.error(),
+            "404 no_such_intent"
+        );
+    }
+
+    #[tokio::test]
+    async fn contract_3_every_error_has_the_one_shape() {
+        let house = House::open().await;
+        let app = House::token("app", TokenRole::App);
+        let stranger = GOOD.replace("c1", "c9");
+        let large = format!(r#"{{"purpose":"{}"}}"#, "x".repeat(70_000));
+        for (asked, token, body, expected) in [
+            ("GET /v1/calls", "", "", "401 unauthenticated"),
+            ("GET /v1/calls", "nonsense", "", "401 unauthenticated"),
+            ("GET /v1/calls", &app, "", "403 forbidden"),
+            ("POST /v1/intents", "", GOOD, "401 unauthenticated"),
+            ("POST /v1/intents", &app, "{", "400 invalid_json"),
+            ("POST /v1/intents", &app, "{}", "400 invalid_customer_id"),
+            ("POST /v1/intents", &app, &stranger, "404 no_such_customer"),
+            ("POST /v1/intents", &app, &large, "413 body_too_large"),
+            ("PUT /v1/intents", &app, "", "405 method_not_allowed"),
+            ("GET /v1/nothing", "", "", "404 not_found"),
+            ("GET /v1/desktop", "", "", "426 websocket_required"),
+            ("GET /v1/calls/%00", &House::token("a", TokenRole::Agent), "", "404 no_such_call"),
+        ] {
+            let answer = house.asks(asked, token, body).await;
+            assert_eq!(answer.error(), expected, "{asked} {body:.20}");
+            assert_eq!(answer.header("cache-control"), Some("no-store"));
+            assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        }
+        let plain = house.raw("POST /v1/intents", &app, GOOD, "text/plain").await;
+        assert_eq!(plain.error(), "415 unsupported_media_type");
+    }
+
+    #[tokio::test]
+    async fn contract_10_calls_are_shown_as_on_the_desktop_and_without_answers() {
+        let house = House::open().await;
+        let (alice, chief) =
+            (House::token("alice", TokenRole::Agent), House::token("chief", TokenRole::Supervisor));
+        house.publish("live1", Some("alice"));
+        house.publish("live2", Some("bob"));
+        let seen = house.asks("GET /v1/calls", &alice, "").await;
+        assert_eq!(seen.json()["calls"].as_array().unwrap().len(), 1);
+        assert!(!seen.body.contains("THE-ANSWER"));
+        assert_eq!(
+            house.asks("GET /v1/calls", &chief, "").await.json()["calls"].as_array().unwrap().len(),
+            2
+        );
+        assert_eq!(house.asks("GET /v1/calls/live1@trunk", &alice, "").await.json()["id"], "live1");
+        for (id, token, status) in [
+            ("live2", &alice, 404),
+            ("live2", &chief, 200),
+            ("past-of-bob", &alice, 404),
+            ("past-of-bob", &chief, 200),
+            ("none", &chief, 404),
+        ] {
+            assert_eq!(
+                house.asks(&format!("GET /v1/calls/{id}"), token, "").await.status,
+                status,
+                "{id}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn operators_read_health_and_metrics_and_see_a_drain() {
+        let house = House::open().await;
+        assert_eq!(house.asks("GET /healthz", "", "").await.json()["status"], "ok");
+        let ready = house.asks("GET /readyz", "", "").await;
+        assert_eq!((ready.status, ready.json()["status"].as_str()), (200, Some("degraded")));
+        assert_eq!(ready.json()["checks"][0]["effect"], "no PIN is checked");
+        assert_eq!(house.asks("GET /metrics", "", "").await.status, 200);
+        house.draining.cancel();
+        assert_eq!(house.asks("GET /readyz", "", "").await.status, 503);
+    }
+
+    #[tokio::test]
+    async fn contract_6_a_desktop_opens_over_http_and_the_listener_drains() {
+        let house = House::open().await;
+        let mut request =
+            format!("ws://{}/v1/desktop", house.address).into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", "countersign.v1".parse().unwrap());
+        let stream = TcpStream::connect(house.address).await.unwrap();
+        let (mut ws, response) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+        assert_eq!(response.headers()["sec-websocket-protocol"], "countersign.v1");
+        let hello = json!({"type": "hello", "token": House::token("alice", TokenRole::Agent)});
+        ws.send(Message::text(hello.to_string())).await.unwrap();
+        for kind in ["welcome", "snapshot"] {
+            let frame = ws.next().await.unwrap().unwrap();
+            assert!(frame.to_text().unwrap().contains(kind));
+        }
+        house.stop.cancel();
+        assert!(ws.next().await.unwrap().unwrap().to_text().unwrap().contains("bye"));
+        assert!(
+            matches!(ws.next().await, Some(Ok(Message::Close(Some(close)))) if u16::from(close.code) == 1001)
+        );
+        drop(ws);
+        house.tasks.close();
+        tokio::time::timeout(Duration::from_secs(5), house.tasks.wait()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_ends_its_headers_is_let_go() {
+        let limits =
+            ApiLimits { headers_within: Duration::from_millis(100), ..ApiLimits::default() };
+        let house = House::with(limits).await;
+        let mut slow = TcpStream::connect(house.address).await.unwrap();
+        slow.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+        let mut rest = vec![];
+        let ended = tokio::time::timeout(Duration::from_secs(5), slow.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "the connection is closed");
+    }
+
+    // --- the house ---
+
+    struct House {
+        address: std::net::SocketAddr,
+        hub: Arc<Hub>,
+        draining: CancellationToken,
+        stop: CancellationToken,
+        tasks: TaskTracker,
+    }
+
+    struct Answer {
+        status: u16,
+        head: String,
+        body: String,
+    }
+
+    impl Answer {
+        fn json(&self) -> Value {
+            serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}", self.body))
+        }
+
+        fn error(&self) -> String {
+            let json = self.json();
+            assert!(json["error"]["message"].as_str().is_some_and(|message| !message.is_empty()));
+            format!("{} {}", self.status, json["error"]["code"].as_str().unwrap())
+        }
+
+        fn header(&self, name: &str) -> Option<&str> {
+            let line = |line: &'_ str| line.to_ascii_lowercase().starts_with(&format!("{name}:"));
+            self.head
+                .lines()
+                .find(|text| line(text))
+                .and_then(|text| text.split_once(": "))
+                .map(|(_, value)| value)
+        }
+    }
+
+    impl House {
+        async fn open() -> Self {
+            Self::with(ApiLimits::default()).await
+        }
+
+        async fn with(limits: ApiLimits) -> Self {
+            let clock: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(|| Timestamp(1_000_000));
+            let tokens: Arc<dyn Doorkeeper> = Arc::new(
+                Tokens::new(Some(KEY), None, TokenRules::default(), Arc::clone(&clock)).unwrap(),
+            );
+            let (hub, tasks, stop) = (Hub::new(1, 8), TaskTracker::new(), CancellationToken::new());
+            let desktops = Desktops::new(DesktopParts {
+                hub: Arc::clone(&hub),
+                doorkeeper: Arc::clone(&tokens),
+                desk: Arc::new(Fake),
+                origins: vec![],
+                limits: DesktopLimits::default(),
+                clock: Arc::clone(&clock),
+                tasks: tasks.clone(),
+                stop: stop.clone(),
+            });
+            let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+            let draining = CancellationToken::new();
+            let state = ApiState {
+                desktops,
+                tokens,
+                sessions: Arc::new(MemorySessions::new(10, Arc::clone(&clock))),
+                records: Arc::new(Fake),
+                readiness: Arc::new(Fake),
+                metrics: recorder.handle(),
+                clock,
+                draining: draining.clone(),
+                limits,
+                pages: Router::new(),
+            };
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            tasks.spawn(serve(listener, state, tasks.clone(), stop.clone()));
+            Self { address, hub, draining, stop, tasks }
+        }
+
+        fn token(name: &str, role: TokenRole) -> String {
+            let (sub, ttl) = (name.parse().unwrap(), Duration::from_mins(1));
+            let grant = Grant { sub, roles: vec![role], name: None, queues: vec![], ttl };
+            mint(KEY, &grant, &TokenRules::default(), Timestamp(1_000_000)).unwrap()
+        }
+
+        fn publish(&self, id: &str, agent: Option<&str>) {
+            let call = fixture::call(id, 1, agent);
+            self.hub.publish(Published { call, taken_in: tokio::time::Instant::now() });
+        }
+
+        async fn asks(&self, line: &str, token: &str, body: &str) -> Answer {
+            self.raw(line, token, body, "application/json").await
+        }
+
+        async fn raw(&self, line: &str, token: &str, body: &str, kind: &str) -> Answer {
+            let mut stream = TcpStream::connect(self.address).await.unwrap();
+            let bearer = if token.is_empty() {
+                String::new()
+            } else {
+                format!("Authorization: Bearer {token}\r\n")
+            };
+            let length = body.len();
+            let request = format!(
+                "{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{bearer}Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            let status =
+                head.split(' ').nth(1).and_then(|status| u16::from_str(status).ok()).unwrap();
+            Answer { status, head: head.to_owned(), body: body.to_owned() }
+        }
+    }
+
+    /// Knows the customer `c1` and a past call of bob's.
+    struct Fake;
+
+    #[async_trait::async_trait]
+    impl Desk for Fake {
+        async fn request(&self, _: Asker, _: &str, _: Asked) -> Result<(), Refusal> {
+            Ok(())
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Readiness for Fake {
+        async fn checks(&self) -> Vec<Check> {
+            let (name, effect) = ("records".to_owned(), "no PIN is checked".to_owned());
+            vec![Check { name, ok: false, vital: false, since: Some(Timestamp(0)), effect }]
+        }
+    }
+
+    type Answered<T> = Result<T, RecordsError>;
+
+    fn never<T>() -> Answered<T> {
+        Err(RecordsError::Unavailable("not part of these tests".into()))
+    }
+
+    #[rustfmt::skip]
+    #[async_trait::async_trait]
+    impl Records for Fake {
+        async fn customer(&self, id: &CustomerId) -> Answered<Option<Customer>> {
+            Ok((id.as_str() == "c1").then(|| Customer {
+                id: id.clone(), keypad_id: None, name: "C".into(), role: Role::Client, represents: vec![], numbers: vec![],
+                email: None, language: None, flags: vec![], facts: std::collections::BTreeMap::new(),
+            }))
+        }
+        async fn call(&self, id: &CallId) -> Answered<Option<CallRecord>> {
+            let view = serde_json::to_value(fixture::call(id.as_str(), 1, Some("bob")).for_watchers()).unwrap();
+            let (started_at, ended_at) = (Timestamp(0), None);
+            Ok((id.as_str() == "past-of-bob").then(|| CallRecord { id: id.clone(), started_at, ended_at, customer: None, view }))
+        }
+        async fn probe(&self) -> Answered<()> { never() }
+        async fn customers_with_number(&self, _: &PhoneNumber, _: usize) -> Answered<Vec<CustomerId>> { never() }
+        async fn customer_by_keypad(&self, _: &str) -> Answered<Option<CustomerId>> { never() }
+        async fn customers(&self, _: Option<&CustomerId>, _: usize) -> Answered<Vec<CustomerLine>> { never() }
+        async fn import(&self, _: Vec<Enrolment>, _: Timestamp) -> Answered<Vec<Imported>> { never() }
+        async fn account(&self, _: &CustomerId) -> Answered<Option<Account>> { never() }
+        async fn next_pin_version(&self, _: &CustomerId) -> Answered<u32> { never() }
+        async fn sealed_pin(&self, _: &CustomerId) -> Answered<Option<SealedPin>> { never() }
+        async fn password_verifier(&self, _: &CustomerId) -> Answered<Option<String>> { never() }
+        async fn challenge(&self, _: &CustomerId, _: u64, _: Timestamp) -> Answered<Positions> { never() }
+        async fn reserve(&self, _: Reservation) -> Answered<AttemptId> { never() }
+        async fn settle(&self, _: AttemptId, _: Settlement, _: Timestamp) -> Answered<AccountAfter> { never() }
+        async fn call_result(&self, _: &CallId, _: &CustomerId, _: CallResult, _: BlockRule, _: Timestamp) -> Answered<AccountAfter> { never() }
+        async fn save_call(&self, _: CallRecord) -> Answered<()> { never() }
+        async fn audit(&self, _: AuditEntry) -> Answered<()> { never() }
+        async fn audit_from(&self, _: u64, _: usize) -> Answered<Vec<Chained>> { never() }
+    }
+}

@@ -5,6 +5,7 @@ use crate::call::input::Known;
 use crate::call::input::Lookup;
 use crate::call::input::NumberMatch;
 use crate::call::input::NumberOnFile;
+use crate::model::caller::Attestation;
 use crate::model::caller::Caller;
 use crate::model::caller::CallerClass;
 use crate::model::caller::Evidence;
@@ -77,7 +78,10 @@ fn number_evidence(caller: &Caller, profile: &Profile, evidence: &mut Vec<Eviden
     };
     evidence.push(Evidence::new("ani", result, detail));
     let attestation = caller.attestation.word();
-    evidence.push(Evidence::new("attestation", attestation, format!("STIR/SHAKEN: {attestation}")));
+    evidence.push(Evidence::new("attestation", attestation, match caller.attestation {
+        Attestation::None => "the network says nothing about the caller's right to the number".to_owned(),
+        _ => format!("STIR/SHAKEN says {attestation}"),
+    }));
     if caller.diverted {
         evidence.push(Evidence::new("diversion", "diverted", "the call was diverted on its way"));
     }
@@ -142,7 +146,6 @@ mod tests {
     use super::*;
     use crate::account::Standing;
     use crate::call::input::Down;
-    use crate::model::caller::Attestation;
     use crate::model::customer::Role;
     use crate::policy::BUILT_IN;
 

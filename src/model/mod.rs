@@ -7,4 +7,5 @@ pub mod customer;
 pub mod digits;
 pub mod ids;
 pub mod number;
+pub mod sealed_pin;
 pub mod time;

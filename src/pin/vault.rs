@@ -19,7 +19,7 @@ use crate::pin::kdf::Input;
 use crate::pin::kdf::Kdf;
 use crate::pin::kdf::SALT_LEN;
 use crate::pin::pepper::Pepper;
-use crate::records::SealedPin;
+use crate::model::sealed_pin::SealedPin;
 
 const LABEL: &[u8] = b"countersign/pin-pair/v1";
 const TAG_LEN: usize = 16;

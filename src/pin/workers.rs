@@ -23,7 +23,7 @@ use crate::pin::password;
 use crate::pin::pepper::Pepper;
 use crate::pin::vault::Lock;
 use crate::pin::vault::Tag;
-use crate::records::SealedPin;
+use crate::model::sealed_pin::SealedPin;
 
 /// How much hashing costs and how much of it may wait. The section `[pin]`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

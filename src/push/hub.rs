@@ -8,10 +8,6 @@
 //! There is no queue of frames: a desktop that reads slowly finds the newest states when it comes back,
 //! costs one id for each call it may see, and delays nobody (P8). Numbers rise, so frames never go back.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
-use std::collections::HashSet;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -23,10 +19,10 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::call::view::CallView;
 use crate::model::ids::CallId;
-use crate::model::ids::PlatformCallId;
 use crate::push::audience::Audience;
-use crate::push::audience::Post;
 use crate::push::audience::View;
+use crate::push::board::Board;
+use crate::push::board::Snapshot;
 use crate::wire::desktop::Resume;
 use crate::wire::server;
 
@@ -80,52 +76,6 @@ pub enum Found {
     Unknown,
 }
 
-#[derive(Debug, Default)]
-struct Board {
-    seq: u64,
-    /// Whoever resumes from before this number gets a snapshot: something of that time is forgotten.
-    forgotten: u64,
-    calls: HashMap<CallId, Entry>,
-    by_platform: HashMap<PlatformCallId, CallId>,
-    /// Each live call once, at its newest number.
-    log: BTreeMap<u64, CallId>,
-    gone: VecDeque<Tombstone>,
-    seats: HashMap<u64, Place>,
-    posts: HashMap<Post, HashSet<u64>>,
-    last_seat: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    seq: u64,
-    version: u64,
-    platform: PlatformCallId,
-    /// Audiences with the number each began at; the last one is the present one.
-    history: Vec<(u64, Audience)>,
-    for_owner: Option<Utf8Bytes>,
-    for_watchers: Utf8Bytes,
-    json_at: usize,
-    taken_in: Instant,
-}
-
-#[derive(Debug)]
-struct Tombstone {
-    seq: u64,
-    id: CallId,
-    platform: PlatformCallId,
-    history: Vec<(u64, Audience)>,
-}
-
-#[derive(Debug)]
-struct Place {
-    view: View,
-    shown: HashSet<CallId>,
-    due: BTreeMap<u64, CallId>,
-    wake: Arc<Notify>,
-    /// Numbers up to here were there before this desktop came; they say nothing about our speed.
-    joined_at: u64,
-}
-
 /// A desktop's place at the hub.
 #[derive(Debug)]
 pub struct Seat {
@@ -133,9 +83,6 @@ pub struct Seat {
     id: u64,
     wake: Arc<Notify>,
 }
-
-/// How many changes of audience of one call can be resumed across.
-const HISTORY_MAX: usize = 32;
 
 impl Hub {
     /// An empty hub. `epoch` is random, so that nobody resumes across a restart.
@@ -261,236 +208,6 @@ impl Drop for Seat {
     }
 }
 
-/// Texts taken under the lock, put together outside of it.
-struct Snapshot {
-    seq: u64,
-    calls: Vec<(Utf8Bytes, usize)>,
-}
-
-impl Snapshot {
-    fn frame(self) -> String {
-        server::snapshot(self.seq, self.calls.iter().map(|(text, at)| server::json_of(text, *at)))
-    }
-}
-
-impl Entry {
-    fn audience(&self) -> Option<&Audience> {
-        self.history.last().map(|(_, audience)| audience)
-    }
-
-    fn seen(&self, id: &CallId, view: &View) -> bool {
-        self.audience().is_some_and(|audience| view.sees(audience, id, &self.platform))
-    }
-
-    fn json(&self) -> &str {
-        server::json_of(&self.for_watchers, self.json_at)
-    }
-
-    /// The text for this view: answers are for the call's own agent only.
-    fn text(&self, view: &View) -> &Utf8Bytes {
-        let own = self.audience().is_some_and(|audience| view.owns(audience));
-        self.for_owner.as_ref().filter(|_| own).unwrap_or(&self.for_watchers)
-    }
-}
-
-/// Whether a view saw the call with this history when the board stood at `seq`.
-fn saw(
-    view: &View,
-    history: &[(u64, Audience)],
-    id: &CallId,
-    platform: &PlatformCallId,
-    seq: u64,
-) -> bool {
-    let then = history.iter().rev().find(|(since, _)| *since <= seq);
-    then.is_some_and(|(_, audience)| view.sees(audience, id, platform))
-}
-
-impl Board {
-    fn publish(
-        &mut self,
-        call: CallView,
-        audience: Audience,
-        owners: Option<String>,
-        watchers: &str,
-        taken_in: Instant,
-    ) -> u64 {
-        let before = self.calls.remove(&call.id);
-        if let Some(newer) = before.as_ref().filter(|entry| entry.version > call.version) {
-            tracing::debug!(known = newer.version, late = call.version, "late call state dropped");
-            self.calls.extend(before.map(|entry| (call.id, entry)));
-            return 0;
-        }
-        self.seq += 1;
-        let seq = self.seq;
-        let old_seq = before.as_ref().map(|entry| entry.seq);
-        let mut concerned = self.listeners(&audience);
-        let mut history = before.map(|entry| entry.history).unwrap_or_default();
-        match history.last() {
-            Some((_, same)) if *same == audience => {}
-            earlier => {
-                concerned.extend(
-                    earlier.map(|(_, audience)| self.listeners(audience)).unwrap_or_default(),
-                );
-                history.push((seq, audience));
-            }
-        }
-        if history.len() > HISTORY_MAX {
-            history.remove(0);
-            let oldest = history.first().map_or(seq, |(since, _)| *since);
-            self.forgotten = self.forgotten.max(oldest);
-        }
-
-        old_seq.map(|old| self.log.remove(&old));
-        self.log.insert(seq, call.id.clone());
-        self.by_platform.insert(call.platform_call_id.clone(), call.id.clone());
-        let for_watchers = server::call(seq, watchers);
-        let entry = Entry {
-            seq,
-            version: call.version,
-            platform: call.platform_call_id,
-            history,
-            for_owner: owners.map(|json| server::call(seq, &json).frame.into()),
-            json_at: for_watchers.json_at,
-            for_watchers: for_watchers.frame.into(),
-            taken_in,
-        };
-        self.calls.insert(call.id.clone(), entry);
-        self.tell(&concerned, &call.id, old_seq)
-    }
-
-    fn remove(&mut self, id: &CallId, tombstones_max: usize) -> u64 {
-        let Some(entry) = self.calls.remove(id) else { return 0 };
-        self.seq += 1;
-        self.log.remove(&entry.seq);
-        if self.by_platform.get(&entry.platform) == Some(id) {
-            self.by_platform.remove(&entry.platform);
-        }
-        let concerned =
-            entry.audience().map(|audience| self.listeners(audience)).unwrap_or_default();
-        let Entry { seq: old_seq, platform, history, .. } = entry;
-        self.gone.push_back(Tombstone { seq: self.seq, id: id.clone(), platform, history });
-        if self.gone.len() > tombstones_max {
-            let oldest = self.gone.pop_front().map_or(0, |tombstone| tombstone.seq);
-            self.forgotten = self.forgotten.max(oldest);
-        }
-        self.tell(&concerned, id, Some(old_seq))
-    }
-
-    fn find(&self, named: &str) -> Option<(&CallId, &Entry)> {
-        let ours = || named.parse().ok().and_then(|id: CallId| self.calls.get_key_value(&id));
-        let platforms = || {
-            let id = self.by_platform.get(&named.parse::<PlatformCallId>().ok()?)?;
-            self.calls.get_key_value(id)
-        };
-        ours().or_else(platforms)
-    }
-
-    fn listeners(&self, audience: &Audience) -> HashSet<u64> {
-        let posts = audience.posts();
-        posts.iter().filter_map(|post| self.posts.get(post)).flatten().copied().collect()
-    }
-
-    /// Marks the newest number of a call as due. Says how many desktops had an older one due still.
-    fn tell(&mut self, concerned: &HashSet<u64>, id: &CallId, old_seq: Option<u64>) -> u64 {
-        let mut conflated = 0;
-        for seat in concerned {
-            let Some(place) = self.seats.get_mut(seat) else { continue };
-            conflated += u64::from(old_seq.is_some_and(|old| place.due.remove(&old).is_some()));
-            let visible = self.calls.get(id).is_some_and(|entry| entry.seen(id, &place.view));
-            if visible || place.shown.contains(id) {
-                place.due.insert(self.seq, id.clone());
-                place.wake.notify_one();
-            }
-        }
-        conflated
-    }
-
-    fn next(&mut self, seat: u64) -> Option<Due> {
-        let place = self.seats.get_mut(&seat)?;
-        while let Some((seq, id)) = place.due.pop_first() {
-            let visible = self.calls.get(&id).filter(|entry| entry.seen(&id, &place.view));
-            if let Some(entry) = visible {
-                // It went and came back meanwhile: its newest number is due, too, and comes later.
-                if entry.seq != seq {
-                    continue;
-                }
-                let taken_in = (seq > place.joined_at).then_some(entry.taken_in);
-                let frame = entry.text(&place.view).clone();
-                place.shown.insert(id);
-                return Some(Due { frame, taken_in });
-            }
-            if place.shown.remove(&id) {
-                return Some(Due { frame: server::call_gone(seq, &id).into(), taken_in: None });
-            }
-        }
-        None
-    }
-
-    fn sit(&mut self, view: View, wake: Arc<Notify>) -> u64 {
-        self.last_seat += 1;
-        self.seat(self.last_seat, view, wake);
-        self.last_seat
-    }
-
-    fn seat(&mut self, id: u64, view: View, wake: Arc<Notify>) {
-        for post in view.posts() {
-            self.posts.entry(post).or_default().insert(id);
-        }
-        let (shown, due) = (HashSet::new(), BTreeMap::new());
-        self.seats.insert(id, Place { view, shown, due, wake, joined_at: self.seq });
-    }
-
-    fn leave(&mut self, id: u64) {
-        let Some(place) = self.seats.remove(&id) else { return };
-        for post in place.view.posts() {
-            if let Some(listeners) = self.posts.get_mut(&post) {
-                listeners.remove(&id);
-                if listeners.is_empty() {
-                    self.posts.remove(&post);
-                }
-            }
-        }
-    }
-
-    /// Everything this desktop sees, under a number of its own, so that numbers rise across it.
-    fn snapshot(&mut self, seat: u64) -> Snapshot {
-        self.seq += 1;
-        let mut calls = vec![];
-        if let Some(place) = self.seats.get_mut(&seat) {
-            for id in self.log.values() {
-                if let Some(entry) = self.calls.get(id).filter(|entry| entry.seen(id, &place.view))
-                {
-                    calls.push((entry.text(&place.view).clone(), entry.json_at));
-                    place.shown.insert(id.clone());
-                }
-            }
-        }
-        Snapshot { seq: self.seq, calls }
-    }
-
-    /// Makes due what changed after `from`: new states, and calls that were shown then and are not now.
-    fn catch_up(&mut self, seat: u64, from: u64) {
-        let Some(place) = self.seats.get_mut(&seat) else { return };
-        for (id, entry) in &self.calls {
-            let seen_then = saw(&place.view, &entry.history, id, &entry.platform, from);
-            if seen_then {
-                place.shown.insert(id.clone());
-            }
-            if entry.seq > from && (seen_then || entry.seen(id, &place.view)) {
-                place.due.insert(entry.seq, id.clone());
-            }
-        }
-        for tombstone in self.gone.iter().rev().take_while(|tombstone| tombstone.seq > from) {
-            let Tombstone { seq, id, platform, history } = tombstone;
-            if saw(&place.view, history, id, platform, from) {
-                place.shown.insert(id.clone());
-                place.due.insert(*seq, id.clone());
-            }
-        }
-        place.wake.notify_one();
-    }
-}
-
 fn count_conflated(frames: u64) {
     if frames > 0 {
         metrics::counter!("countersign_desktop_conflated_total").increment(frames);
@@ -499,6 +216,7 @@ fn count_conflated(frames: u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::fmt::Write;
 
     use super::*;
@@ -527,25 +245,43 @@ mod tests {
         let mut alice = desks.join("alice", &["general"], None);
         let mut bob = desks.join("bob", &["loans"], None);
         let mut chief = desks.chief();
-        assert_eq!((alice.sees(), bob.sees(), chief.sees()), ("snapshot()".into(), "snapshot()".into(), "snapshot()".into()));
+        assert_eq!(
+            (alice.sees(), bob.sees(), chief.sees()),
+            ("snapshot()".into(), "snapshot()".into(), "snapshot()".into())
+        );
         desks.publish("c1", 1, None);
-        assert_eq!((alice.sees(), bob.sees(), chief.sees()), ("c1v1".into(), String::new(), "c1v1".into()));
+        assert_eq!(
+            (alice.sees(), bob.sees(), chief.sees()),
+            ("c1v1".into(), String::new(), "c1v1".into())
+        );
         desks.publish("c1", 2, Some("bob"));
-        assert_eq!((alice.sees(), bob.sees(), chief.sees()), ("-c1".into(), "c1v2!".into(), "c1v2".into()));
+        assert_eq!(
+            (alice.sees(), bob.sees(), chief.sees()),
+            ("-c1".into(), "c1v2!".into(), "c1v2".into())
+        );
         desks.publish("c1", 3, None);
-        assert_eq!((alice.sees(), bob.sees(), chief.sees()), ("c1v3".into(), "-c1".into(), "c1v3".into()));
+        assert_eq!(
+            (alice.sees(), bob.sees(), chief.sees()),
+            ("c1v3".into(), "-c1".into(), "c1v3".into())
+        );
         // Away and back while nobody looks, by way of two agents.
         desks.publish("c1", 4, Some("bob"));
         desks.publish("c1", 5, Some("carol"));
         desks.publish("c1", 6, None);
-        assert_eq!((alice.sees(), bob.sees(), chief.sees()), ("c1v6".into(), String::new(), "c1v6".into()));
+        assert_eq!(
+            (alice.sees(), bob.sees(), chief.sees()),
+            ("c1v6".into(), String::new(), "c1v6".into())
+        );
     }
 
     #[tokio::test]
     async fn c33_only_the_calls_own_agent_is_sent_answers() {
         let desks = Desks::new();
         desks.publish("c1", 1, Some("alice"));
-        let (alice, chief) = (desks.raw_join("alice", TokenRole::Agent), desks.raw_join("chief", TokenRole::Supervisor));
+        let (alice, chief) = (
+            desks.raw_join("alice", TokenRole::Agent),
+            desks.raw_join("chief", TokenRole::Supervisor),
+        );
         assert!(alice.snapshot.unwrap().contains("THE-ANSWER"));
         assert!(!chief.snapshot.unwrap().contains("THE-ANSWER"));
         let all = desks.hub.calls(&view("chief", TokenRole::Supervisor, &[], None));
@@ -580,13 +316,21 @@ mod tests {
         for wrong in [with("other", resume.seq), with(&resume.epoch, resume.seq + 1000)] {
             assert_eq!(desks.join("alice", &[], Some(&wrong)).sees(), "snapshot(c1v1)");
         }
-        assert_eq!(desks.join("alice", &["general"], Some(&resume)).sees(), "snapshot(c1v1)", "another view");
+        assert_eq!(
+            desks.join("alice", &["general"], Some(&resume)).sees(),
+            "snapshot(c1v1)",
+            "another view"
+        );
         assert_eq!(desks.join("bob", &[], Some(&resume)).sees(), "snapshot(c1v1)", "another agent");
-        for n in 0..TOMBSTONES as u64 + 1 {
+        for n in 0..=TOMBSTONES as u64 {
             desks.publish(&format!("x{n}"), 1, None);
             desks.hub.remove(&format!("x{n}").parse().unwrap());
         }
-        assert_eq!(desks.join("alice", &[], Some(&resume)).sees(), "snapshot(c1v1)", "forgotten tombstones");
+        assert_eq!(
+            desks.join("alice", &[], Some(&resume)).sees(),
+            "snapshot(c1v1)",
+            "forgotten tombstones"
+        );
         assert!(desks.hub.board().gone.len() <= TOMBSTONES);
     }
 
@@ -618,7 +362,10 @@ mod tests {
         desks.publish("c1", 4, None);
         assert_eq!(alice.sees(), "");
         drop(alice);
-        assert!(desks.hub.board().posts.is_empty(), "whoever leaves takes their name off every post");
+        assert!(
+            desks.hub.board().posts.is_empty(),
+            "whoever leaves takes their name off every post"
+        );
     }
 
     proptest! {
@@ -685,7 +432,10 @@ mod tests {
         }
 
         fn publish(&self, id: &str, version: u64, agent: Option<&str>) {
-            self.hub.publish(Published { call: fixture::call(id, version, agent), taken_in: Instant::now() });
+            self.hub.publish(Published {
+                call: fixture::call(id, version, agent),
+                taken_in: Instant::now(),
+            });
         }
 
         fn join(&self, agent: &str, queues: &[&str], resume: Option<&Resume>) -> Follower {
@@ -729,7 +479,8 @@ mod tests {
             let said = match frame["type"].as_str().unwrap() {
                 "snapshot" => {
                     self.shown.clear();
-                    let calls: Vec<_> = frame["calls"].as_array().unwrap().iter().map(|c| self.take(c)).collect();
+                    let calls: Vec<_> =
+                        frame["calls"].as_array().unwrap().iter().map(|c| self.take(c)).collect();
                     format!("snapshot({})", calls.join(" "))
                 }
                 "call" => self.take(&frame["call"]),

@@ -1,6 +1,9 @@
-//! Desktops: the hub (who sees what, newest states), the socket (I/O), the session (decides).
+//! Desktops: the hub (who sees what, newest states), the socket (the door), the conversation (I/O),
+//! the session (decides).
 
 pub mod audience;
+mod board;
+mod conversation;
 pub mod hub;
 pub mod session;
 pub mod socket;

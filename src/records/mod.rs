@@ -20,6 +20,7 @@ use crate::model::digits::Positions;
 use crate::model::ids::CallId;
 use crate::model::ids::CustomerId;
 use crate::model::number::PhoneNumber;
+use crate::model::sealed_pin::SealedPin;
 use crate::model::time::Timestamp;
 
 /// What can go wrong, sorted by what the caller can do about it.
@@ -45,25 +46,6 @@ pub struct Enrolment {
     pub pin: Option<SealedPin>,
     /// A new password verifier (PHC string).
     pub password: Option<String>,
-}
-
-/// PairVault at rest: 21 tags behind an AEAD (facts/caller-auth §3.5).
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct SealedPin {
-    /// Binds the tags to this PIN of this account.
-    pub pin_version: u32,
-    /// Argon2id salt.
-    pub salt: Vec<u8>,
-    /// Which pepper.
-    pub pepper_id: String,
-    /// Argon2id memory in KiB.
-    pub memory_kib: u32,
-    /// Argon2id passes.
-    pub iterations: u32,
-    /// AEAD nonce.
-    pub nonce: Vec<u8>,
-    /// The sealed table.
-    pub table: Vec<u8>,
 }
 
 /// What an import did with one row.

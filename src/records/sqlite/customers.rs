@@ -22,7 +22,7 @@ use crate::records::CustomerLine;
 use crate::records::Enrolment;
 use crate::records::Imported;
 use crate::records::RecordsError;
-use crate::records::SealedPin;
+use crate::model::sealed_pin::SealedPin;
 use crate::records::sqlite::accounts;
 use crate::records::sqlite::from_json;
 use crate::records::sqlite::id;

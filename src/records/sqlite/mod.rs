@@ -30,7 +30,7 @@ use crate::records::Imported;
 use crate::records::Records;
 use crate::records::RecordsError;
 use crate::records::Reservation;
-use crate::records::SealedPin;
+use crate::model::sealed_pin::SealedPin;
 use crate::records::Settlement;
 use crate::records::audit::Chained;
 use crate::records::sqlite::threads::Threads;

@@ -43,6 +43,7 @@ const EVIDENCE_KINDS = {
   app_intent: "Intent recorded by the app",
   number_on_file: "Number on the customer's file",
   number: "Number on the customer's file",
+  ani: "Calling number",
   attestation: "Network's word for the number",
   number_age: "Time the number is on file",
   number_trust: "Trust in the number",
@@ -66,8 +67,10 @@ const GOOD_RESULTS = new Set([
   "medium",
   "a",
   "true",
-  "used",
   "one",
+  "asserted",
+  "redeemed",
+  "on_file",
 ]);
 const BAD_RESULTS = new Set([
   "fail",
@@ -75,7 +78,14 @@ const BAD_RESULTS = new Set([
   "mismatch",
   "invalid",
   "expired",
+  "used",
   "used_before",
+  "presented",
+  "shared",
+  "too_new",
+  "flagged",
+  "unavailable",
+  "unreadable",
   "unknown",
   "no",
   "none",
@@ -131,7 +141,9 @@ export function plain(word) {
  */
 export function evidence(piece) {
   const result = String(piece.result ?? "").toLowerCase();
-  const side = GOOD_RESULTS.has(result) ? "for" : BAD_RESULTS.has(result) ? "against" : "neutral";
+  // Most calls carry no attestation: that speaks neither for nor against the caller.
+  const silent = piece.kind === "attestation" && result === "none";
+  const side = silent ? "neutral" : GOOD_RESULTS.has(result) ? "for" : BAD_RESULTS.has(result) ? "against" : "neutral";
   const detail = typeof piece.detail === "string" && piece.detail !== "" ? piece.detail : null;
   const kind = EVIDENCE_KINDS[piece.kind ?? ""] ?? plain(piece.kind);
   const said = result.length === 1 ? result.toUpperCase() : result.replaceAll("_", " ");

@@ -3,20 +3,17 @@
 //! What goes to the records goes through one queue per call, so that it is stored in the order in
 //! which it was decided; the call itself never waits.
 
-use std::collections::HashMap;
+mod lookup;
+pub mod replies;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use metrics::counter;
 use metrics::gauge;
 use tokio::sync::mpsc;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::error;
@@ -32,15 +29,13 @@ use crate::call::input::After;
 use crate::call::input::Down;
 use crate::call::input::Input;
 use crate::call::input::Judgement;
-use crate::call::input::Reply;
 use crate::call::input::Ticket;
-use crate::call::request::Refusal;
 use crate::call::view::CallView;
 use crate::engine::CallHandle;
 use crate::engine::Effects;
 use crate::engine::Taken;
 use crate::engine::clock::Clock;
-use crate::lookup;
+use crate::effects::replies::Replies;
 use crate::model::auth::Verdict;
 use crate::model::ids::CallId;
 use crate::model::ids::CustomerId;
@@ -63,8 +58,6 @@ use crate::sessions::Sessions;
 const QUEUE_LEN: usize = 64;
 /// No store operation is waited for longer; the call's own deadlines are a little later.
 const STORE_MAX: Duration = Duration::from_secs(4);
-/// A desktop's request is answered within this time, or said to be unavailable.
-const REQUEST_MAX: Duration = Duration::from_secs(8);
 
 /// What calls work with.
 pub struct World {
@@ -82,42 +75,6 @@ pub struct World {
     pub tasks: TaskTracker,
     /// Desktop requests that wait for their answer.
     pub replies: Replies,
-}
-
-/// Desktop requests on their way through a call.
-#[derive(Debug, Default)]
-pub struct Replies {
-    waiting: Mutex<HashMap<u64, oneshot::Sender<Result<(), Refusal>>>>,
-    next: AtomicU64,
-}
-
-impl Replies {
-    /// Sends a request into a call and waits for what came of it.
-    pub async fn ask(&self, call: &CallHandle, input: impl FnOnce(Reply) -> Input) -> Result<(), Refusal> {
-        let reply = Reply(self.next.fetch_add(1, Ordering::Relaxed));
-        let (answer, answered) = oneshot::channel();
-        self.waiting().insert(reply.0, answer);
-        let outcome = match call.send(input(reply)) {
-            Ok(()) => timeout(REQUEST_MAX, answered).await,
-            Err(_) => Ok(Ok(Err(Refusal::Unavailable))),
-        };
-        self.waiting().remove(&reply.0);
-        match outcome {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) | Err(_) => Err(Refusal::Unavailable),
-        }
-    }
-
-    fn answer(&self, reply: Reply, outcome: Result<(), Refusal>) {
-        if let Some(asker) = self.waiting().remove(&reply.0) {
-            // An asker who went away does not need the answer.
-            let _ = asker.send(outcome);
-        }
-    }
-
-    fn waiting(&self) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Result<(), Refusal>>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;

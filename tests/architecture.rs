@@ -1,0 +1,155 @@
+//! The shape of the code, checked like any other behaviour.
+#![expect(clippy::expect_used, reason = "a test may panic")]
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// Module, and the modules of this crate it may name. Anything not listed is forbidden.
+/// `call` uses neither `sip` nor `rtp`: it knows digits and prompts, not packets.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("sip", &["model"]),
+    ("rtp", &["model"]),
+    ("account", &["model"]),
+    ("policy", &["model", "account"]),
+    ("call", &["model", "account", "policy"]),
+    ("config", &["model", "sip"]),
+    ("wire", &["model", "call"]),
+    ("engine", &["model", "policy", "call"]),
+    ("platform", &["model", "sip", "rtp", "call", "config", "engine"]),
+    ("pin", &["model"]),
+    ("records", &["model", "account"]),
+    ("sessions", &["model"]),
+    ("push", &["model", "call", "wire"]),
+    ("effects", &["model", "account", "call", "engine", "platform", "pin", "records", "sessions", "push"]),
+    ("api", &["model", "wire", "push", "records", "sessions"]),
+    ("web", &[]),
+    ("sim", &["model", "sip", "rtp", "pin"]),
+    // What stands around the daemon: its files, its health, its life, its logs.
+    ("files", &["config"]),
+    ("prompts", &["config", "rtp", "files"]),
+    ("telemetry", &["config"]),
+    ("lifecycle", &[]),
+    ("health", &["model", "engine", "effects", "api"]),
+    // The composition root knows everybody but the commands.
+    ("app", &[
+        "model", "sip", "rtp", "policy", "call", "config", "wire", "engine", "platform", "pin", "records", "sessions",
+        "push", "effects", "api", "web", "files", "prompts", "telemetry", "lifecycle", "health",
+    ]),
+    ("cli", &[
+        "model", "sip", "rtp", "config", "wire", "engine", "platform", "records", "sessions", "push", "api", "sim",
+        "files", "prompts", "telemetry", "lifecycle", "app",
+    ]),
+    ("lib", &[]),
+    ("main", &[]),
+];
+
+/// Files that decide.
+const PURE: &[&str] = &[
+    "src/model/", "src/sip/", "src/rtp/", "src/policy/", "src/account/", "src/call/", "src/config/", "src/wire/",
+    "src/push/session.rs", "src/platform/sip/event.rs",
+];
+
+/// The words that would make them do. Addresses are values; sockets are not.
+const IMPURE: &[&str] = &[
+    "tokio", "async ", "std::fs", "std::env", "::now()", "rand::", "tracing::", "UdpSocket", "TcpListener",
+    "TcpStream", "ToSocketAddrs", "std::thread", "println!",
+];
+
+const LINES_MAX: usize = 500;
+
+#[test]
+fn modules_name_only_what_they_may() {
+    assert_lines(|path, line| {
+        let module = module_of(path);
+        let (_, may_use) = MAY_USE.iter().find(|(name, _)| *name == module).expect("every module has a rule");
+        let forbidden = |used: &str| used != module && !may_use.contains(&used);
+        !line.contains("super::super") && !modules_named(line).any(forbidden)
+    });
+}
+
+#[test]
+fn the_core_has_no_side_effects() {
+    assert_lines(|path, line| {
+        let pure = PURE.iter().any(|prefix| path.to_string_lossy().starts_with(prefix));
+        !(pure && IMPURE.iter().any(|word| line.contains(word)))
+    });
+}
+
+#[test]
+fn files_are_short() {
+    let long: Vec<_> = sources().into_iter().filter(|path| production(path).lines().count() > LINES_MAX).collect();
+    assert!(long.is_empty(), "more than {LINES_MAX} lines: {long:?}");
+}
+
+#[test]
+fn digits_leave_their_types_in_few_places() {
+    // Invariant 4: who takes keys, PINs, answers and passwords out of their wrapping.
+    const MAY_EXPOSE: &[&str] = &[
+        "src/model/", "src/pin/", "src/records/", "src/call/capture.rs", "src/call/desk.rs", "src/call/show.rs",
+        "src/cli/", "src/sim/", "src/sip/", "src/rtp/", "src/platform/sip/leg.rs", "src/push/socket.rs", "src/api/",
+        "src/sessions/",
+    ];
+    assert_lines(|path, line| {
+        let named = MAY_EXPOSE.iter().any(|prefix| path.to_string_lossy().starts_with(prefix));
+        named || !line.contains(".expose(")
+    });
+}
+
+// --- reading the tree ---
+
+#[track_caller]
+fn assert_lines(holds: impl Fn(&Path, &str) -> bool) {
+    let mut broken = Vec::new();
+    for path in sources() {
+        for (number, line) in production(&path).lines().enumerate() {
+            if !line.trim_start().starts_with("//") && !holds(&path, line) {
+                broken.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+/// `crate::call::State` names `call`; a braced `crate::{..}` names nothing we allow.
+fn modules_named(line: &str) -> impl Iterator<Item = &str> {
+    let named = line.split("crate::").skip(1);
+    named.filter_map(|rest| rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next())
+}
+
+/// `src/call/phase.rs` belongs to `call`, `src/lib.rs` to `lib`.
+fn module_of(path: &Path) -> String {
+    let first = path.components().nth(1).expect("below src").as_os_str();
+    first.to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// A file without its unit tests, which sit at its end. Files that are tests as a whole are named by
+/// a `#[cfg(test)] mod …;` in their folder's mod.rs, and are not production code.
+fn production(path: &Path) -> String {
+    let text = fs::read_to_string(path).expect("source file is readable");
+    let folder = path.with_file_name("mod.rs");
+    let stem = path.file_stem().expect("a file").to_string_lossy().into_owned();
+    let parent = fs::read_to_string(folder).unwrap_or_default();
+    if parent.contains(&format!("#[cfg(test)]\nmod {stem};")) {
+        return String::new();
+    }
+    text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned()
+}
+
+fn sources() -> Vec<PathBuf> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("folder is readable") {
+            let path = entry.expect("entry is readable").path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(Path::new("src"), &mut found);
+    found.sort();
+    found
+}

@@ -1,0 +1,64 @@
+// Checks that both parts share: accessibility by axe-core, and what must never be in the page.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import assert from "node:assert/strict";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+
+/** No violation of WCAG 2.2 A or AA that axe can find. The script runs beside the page's own policy, not through it. */
+export async function accessible(page) {
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(AXE);
+  const { violations } = await page.evaluate(
+    (rules) => globalThis.axe.run(document, { runOnly: rules, resultTypes: ["violations"] }),
+    RULES,
+  );
+  const found = violations.flatMap(({ id, nodes }) =>
+    nodes.map(
+      ({ html, failureSummary }) =>
+        `${id}: ${html.slice(0, 140)} ${failureSummary.replaceAll("\n", " ").slice(0, 220)}`,
+    ),
+  );
+  assert.deepEqual(found, []);
+}
+
+/** No inline handler, script or style, and no control smaller than 24 by 24. */
+export async function clean(page) {
+  const found = await page.evaluate(() => {
+    const all = [...document.querySelectorAll("*")];
+    const inline = all
+      .filter((node) => node.getAttributeNames().some((name) => name.startsWith("on") || name === "style"))
+      .map((node) => node.outerHTML.slice(0, 100));
+    const scripts = [...document.querySelectorAll("script:not([src]), style")].map((node) =>
+      node.outerHTML.slice(0, 100),
+    );
+    const foreign = performance
+      .getEntriesByType("resource")
+      .map(({ name }) => name)
+      .filter((name) => !name.startsWith(location.origin));
+    const small = [...document.querySelectorAll("button, input, select, textarea, summary, a")]
+      .map((node) => [node, node.getBoundingClientRect()])
+      .filter(([, { width, height }]) => width > 0 && (width < 24 || height < 24))
+      .map(([node]) => node.outerHTML.slice(0, 100));
+    return { inline, scripts, foreign, small };
+  });
+  assert.deepEqual(found, { inline: [], scripts: [], foreign: [], small: [] });
+}
+
+/** Nothing is cut off or pushed out sideways. */
+export async function fitsWidth(page) {
+  const [wide, inner] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+  assert.ok(wide <= inner, `the page is ${wide} px wide in a window of ${inner} px`);
+}
+
+/** Waits for visible text, and says which one was missing. */
+export async function sees(page, selector, text) {
+  await page
+    .locator(selector)
+    .filter({ hasText: text })
+    .first()
+    .waitFor({ state: "visible" })
+    .catch(() => {
+      throw new Error(`never saw “${text}” in ${selector}`);
+    });
+}

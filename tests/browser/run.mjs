@@ -1,0 +1,110 @@
+// The agent desktop: first its pure modules (unit/), then in a real browser.
+// Browser part one: the page against a scripted server (mock.mjs). Part two, with COUNTERSIGN_URL and COUNTERSIGN_TOKEN set: the page against a real daemon.
+// `node run.mjs WORD…` runs the browser stories whose names hold a WORD. Prints one `ok name` or `not ok name` line a test and ends with `N passed, N failed`.
+import { existsSync } from "node:fs";
+import { mkdir, readdir } from "node:fs/promises";
+import { run as runUnits } from "node:test";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+import { liveTests } from "./live.mjs";
+import { startMock } from "./mock.mjs";
+import { pageTests } from "./page.mjs";
+
+const SHOTS = fileURLToPath(new URL("./shots/", import.meta.url));
+const ARGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const TEST_MS = 60_000;
+/** What Chromium itself reports when a story cuts the line. */
+const LINE_LOST = /WebSocket connection|ERR_CONNECTION|ERR_INTERNET_DISCONNECTED/;
+
+const executablePath = [
+  process.env.CHROMIUM,
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+].find((path) => path && existsSync(path));
+const only = process.argv.slice(2);
+let passed = 0;
+let failed = 0;
+
+/** Runs one story in a fresh browser context; any console error or blocked load fails it. */
+async function story(browser, name, run, options = {}) {
+  if (only.length > 0 && !only.some((word) => name.includes(word))) return;
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const trouble = [];
+  page.on("pageerror", (error) => trouble.push(String(error)));
+  page.on("console", (message) => {
+    if (message.type() === "error" && !LINE_LOST.test(message.text()) && !options.complains?.test(message.text()))
+      trouble.push(message.text());
+  });
+  let timer;
+  try {
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`took longer than ${options.limit ?? TEST_MS} ms`)),
+        options.limit ?? TEST_MS,
+      );
+    });
+    await Promise.race([run(page, context), late]);
+    if (trouble.length > 0) throw new Error(`the page complained: ${trouble.join(" | ")}`);
+    passed += 1;
+    process.stdout.write(`ok ${name}\n`);
+  } catch (error) {
+    failed += 1;
+    process.stdout.write(`not ok ${name}\n    ${String(error.message ?? error).replaceAll("\n", "\n    ")}\n`);
+    await page.screenshot({ path: `${SHOTS}failed-${name}.png` }).catch(() => {});
+  } finally {
+    clearTimeout(timer);
+    await context.close();
+  }
+}
+
+/** The tests of the pure modules, told in the same lines. */
+async function units() {
+  const folder = fileURLToPath(new URL("./unit/", import.meta.url));
+  const files = (await readdir(folder)).filter((name) => name.endsWith(".test.mjs")).map((name) => folder + name);
+  for await (const { type, data } of runUnits({ files, concurrency: 1 })) {
+    if (type === "test:pass") {
+      passed += 1;
+      process.stdout.write(`ok ${data.name}\n`);
+    }
+    if (type === "test:fail") {
+      failed += 1;
+      process.stdout.write(`not ok ${data.name}\n    ${data.details.error.message}\n`);
+    }
+  }
+}
+
+await mkdir(SHOTS, { recursive: true });
+if (only.length === 0) await units();
+if (executablePath === undefined) {
+  process.stdout.write(
+    `not ok a browser is installed (apt-get install chromium, or set CHROMIUM)\n${passed} passed, ${failed + 1} failed\n`,
+  );
+  process.exit(1);
+}
+const browser = await chromium.launch({ executablePath, args: ARGS });
+try {
+  const mock = await startMock();
+  for (const [name, run, options] of pageTests(mock, SHOTS)) {
+    mock.clear();
+    await story(browser, name, run, options);
+  }
+  mock.close();
+  const { COUNTERSIGN_URL: url, COUNTERSIGN_TOKEN: token } = process.env;
+  if (url && token)
+    for (const [name, run, options] of liveTests(url, token, SHOTS)) await story(browser, name, run, options);
+} finally {
+  await browser.close();
+}
+process.stdout.write(`${passed} passed, ${failed} failed\n`);
+process.exit(failed === 0 ? 0 : 1);
