@@ -54,6 +54,7 @@ use crate::policy::BUILT_IN;
 use crate::policy::Profile;
 use crate::prompts;
 use crate::push::Desk;
+use crate::push::Doorkeeper;
 use crate::push::hub::Hub;
 use crate::push::session::SessionLimits;
 use crate::push::socket::DesktopLimits;
@@ -79,6 +80,9 @@ const INTENTS_MAX: usize = 100_000;
 /// How long BYEs may take on their way out after the calls have ended.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// The calendar, handed to those who may read it.
+type Wall = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 /// Everything that can be checked without binding anything.
 pub struct Prepared {
     config: Config,
@@ -90,11 +94,21 @@ pub struct Prepared {
 /// Checks what only the file system knows: profiles, prompts, places.
 pub fn prepare(config: Config) -> anyhow::Result<Prepared> {
     let profiles = profiles(&config)?;
-    for (queue, named) in config.queues.iter().filter_map(|(name, queue)| Some((name, queue.policy.as_ref()?))) {
-        anyhow::ensure!(profiles.contains_key(named), "queues.{queue}.policy: {}", no_profile(named, &profiles));
+    for (queue, named) in
+        config.queues.iter().filter_map(|(name, queue)| Some((name, queue.policy.as_ref()?)))
+    {
+        anyhow::ensure!(
+            profiles.contains_key(named),
+            "queues.{queue}.policy: {}",
+            no_profile(named, &profiles)
+        );
     }
     let default = &config.policy.default;
-    anyhow::ensure!(profiles.contains_key(default), "policy.default: {}", no_profile(default, &profiles));
+    anyhow::ensure!(
+        profiles.contains_key(default),
+        "policy.default: {}",
+        no_profile(default, &profiles)
+    );
     let prompts = Arc::new(prompts::load(&config)?);
     let paths = Paths::of(&config)?;
     Ok(Prepared { config, profiles, prompts, paths })
@@ -201,12 +215,17 @@ pub struct Running {
 pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running> {
     let metrics = telemetry::start_metrics()?;
     let (clock, tasks, stops) = (Clock::start(), TaskTracker::new(), Stops::default());
-    let wall: Arc<dyn Fn() -> Timestamp + Send + Sync> = Arc::new(move || clock.wall());
+    let wall: Wall = Arc::new(move || clock.wall());
     let config = prepared.config.clone();
     let Stores { records, pins, local_key } = stores;
     let sessions: Arc<dyn Sessions> = Arc::new(MemorySessions::new(INTENTS_MAX, Arc::clone(&wall)));
     let hub = Hub::new(rand::random(), TOMBSTONES);
-    let calls = Calls::new(config.sip.max_calls.saturating_mul(4), clock, tasks.clone(), stops.calls.clone());
+    let calls = Calls::new(
+        config.sip.max_calls.saturating_mul(4),
+        clock,
+        tasks.clone(),
+        stops.calls.clone(),
+    );
     let world = Arc::new(World {
         records: Arc::clone(&records) as Arc<dyn Records>,
         sessions: Arc::clone(&sessions),
@@ -228,25 +247,13 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         .await
         .with_context(|| format!("http.listen: {}", config.http.listen))?;
     let http_address = http.local_addr()?;
-    let (sip_addresses, listeners, gauges) = listeners(&prepared, &stops, &tasks, clock, &reception)?;
+    let (sip_addresses, listeners, gauges) =
+        listeners(&prepared, &stops, &tasks, clock, &reception)?;
 
     for listener in listeners {
         tasks.spawn(listener.run());
     }
-    let desktops = Desktops::new(DesktopParts {
-        hub: Arc::clone(&hub),
-        doorkeeper: Arc::clone(&tokens) as Arc<dyn crate::push::Doorkeeper>,
-        desk: Arc::clone(&reception) as Arc<dyn Desk>,
-        origins: config.http.allowed_origins.clone(),
-        limits: DesktopLimits {
-            desktops_max: config.http.max_desktops,
-            session: SessionLimits { heartbeat: config.desktop.heartbeat, ..SessionLimits::default() },
-            ..DesktopLimits::default()
-        },
-        clock: Arc::clone(&wall),
-        tasks: tasks.clone(),
-        stop: stops.desktops.clone(),
-    });
+    let desktops = desktops(&config, &hub, &tokens, &reception, (&wall, &tasks, &stops));
     let readiness: Arc<dyn Readiness> = Arc::new(Backends::new(world, clock));
     let state = ApiState {
         desktops,
@@ -263,11 +270,54 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     tasks.spawn(crate::api::server::serve(http, state, tasks.clone(), stops.sockets.clone()));
     tasks.spawn(upkeep(metrics, stops.sockets.clone()));
     lifecycle::ready(&tasks, stops.sockets.clone());
-    Ok(Running { http: http_address, sip: sip_addresses, sessions, hub, clock, gauges, calls, tasks, stops, grace: config.shutdown.grace })
+    Ok(Running {
+        http: http_address,
+        sip: sip_addresses,
+        sessions,
+        hub,
+        clock,
+        gauges,
+        calls,
+        tasks,
+        stops,
+        grace: config.shutdown.grace,
+    })
+}
+
+/// What tasks are given: the calendar, a tracker, the stops.
+type Around<'a> = (&'a Wall, &'a TaskTracker, &'a Stops);
+
+fn desktops(
+    config: &Config,
+    hub: &Arc<Hub>,
+    tokens: &Arc<Tokens>,
+    reception: &Arc<Reception>,
+    (wall, tasks, stops): Around<'_>,
+) -> Arc<Desktops> {
+    Desktops::new(DesktopParts {
+        hub: Arc::clone(hub),
+        doorkeeper: Arc::clone(tokens) as Arc<dyn Doorkeeper>,
+        desk: Arc::clone(reception) as Arc<dyn Desk>,
+        origins: config.http.allowed_origins.clone(),
+        limits: DesktopLimits {
+            desktops_max: config.http.max_desktops,
+            session: SessionLimits {
+                heartbeat: config.desktop.heartbeat,
+                ..SessionLimits::default()
+            },
+            ..DesktopLimits::default()
+        },
+        clock: Arc::clone(wall),
+        tasks: tasks.clone(),
+        stop: stops.desktops.clone(),
+    })
 }
 
 /// Histograms are kept in buckets; what was recorded has to be put there from time to time.
-async fn upkeep(metrics: metrics_exporter_prometheus::PrometheusHandle, stop: tokio_util::sync::CancellationToken) {
+async fn upkeep(
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    stop: tokio_util::sync::CancellationToken,
+) {
     let mut turn = tokio::time::interval(Duration::from_secs(5));
     loop {
         tokio::select! {
@@ -280,7 +330,7 @@ async fn upkeep(metrics: metrics_exporter_prometheus::PrometheusHandle, stop: to
 async fn tokens(
     config: &Config,
     local_key: &files::Key,
-    wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    wall: Wall,
 ) -> anyhow::Result<Arc<Tokens>> {
     let auth = &config.auth;
     let url = auth.jwks_url.clone().map(KeySource::Url);
@@ -313,7 +363,8 @@ fn listeners(
     let config = &prepared.config;
     let (mut addresses, mut listeners, mut gauges) = (vec![], vec![], vec![]);
     for address in &config.sip.listen {
-        let socket = sip::listener::bind(*address).with_context(|| format!("sip.listen: udp:{address}"))?;
+        let socket =
+            sip::listener::bind(*address).with_context(|| format!("sip.listen: udp:{address}"))?;
         let local = socket.local_addr()?;
         let advertised_ip: Option<IpAddr> =
             config.sip.advertise.as_ref().and_then(|advertise| advertise.host.parse().ok());
@@ -350,7 +401,10 @@ fn agent_config(config: &Config, local: SocketAddr) -> AgentConfig {
             .map(|advertise| Advertised { host: advertise.host.clone(), port: advertise.port }),
         user_agent: concat!("Countersign/", env!("CARGO_PKG_VERSION")).into(),
         trunks: trunks
-            .map(|(name, trunk)| TrunkRule { name: name.clone(), networks: trunk.addresses.clone() })
+            .map(|(name, trunk)| TrunkRule {
+                name: name.clone(),
+                networks: trunk.addresses.clone(),
+            })
             .collect(),
         loopback_untrusted: config.sip.trunks.is_empty(),
         max_legs: config.sip.max_calls,
@@ -425,4 +479,3 @@ impl Desk for Reception {
         self.world.replies.ask(&call, |reply| Input::Request { asker, request, reply }).await
     }
 }
-

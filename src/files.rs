@@ -51,12 +51,18 @@ pub struct Paths {
 impl Paths {
     /// The configured places, else the state folder (which is created).
     pub fn of(config: &Config) -> Result<Self, FileError> {
-        let configured = (&config.stores.records, &config.pin.pepper_file, &config.auth.local_key_file);
+        let configured =
+            (&config.stores.records, &config.pin.pepper_file, &config.auth.local_key_file);
         if let (Some(records), Some(pepper), Some(key)) = configured {
-            return Ok(Self { records: records.clone(), pepper: pepper.clone(), local_key: key.clone() });
+            return Ok(Self {
+                records: records.clone(),
+                pepper: pepper.clone(),
+                local_key: key.clone(),
+            });
         }
         // Beside records that were put elsewhere, or in the state folder.
-        let beside = config.stores.records.as_ref().and_then(|records| records.parent()).map(Path::to_owned);
+        let beside =
+            config.stores.records.as_ref().and_then(|records| records.parent()).map(Path::to_owned);
         let folder = match beside {
             Some(folder) => folder,
             None => state_folder()?,
@@ -64,13 +70,18 @@ impl Paths {
         Ok(Self {
             records: config.stores.records.clone().unwrap_or_else(|| folder.join("records.db")),
             pepper: config.pin.pepper_file.clone().unwrap_or_else(|| folder.join("pepper")),
-            local_key: config.auth.local_key_file.clone().unwrap_or_else(|| folder.join("local.key")),
+            local_key: config
+                .auth
+                .local_key_file
+                .clone()
+                .unwrap_or_else(|| folder.join("local.key")),
         })
     }
 }
 
 fn state_folder() -> Result<PathBuf, FileError> {
-    let of = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let of =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = of("STATE_DIRECTORY")
         .or_else(|| of("XDG_STATE_HOME").map(|home| home.join("countersign")))
         .or_else(|| of("HOME").map(|home| home.join(".local/state/countersign")))

@@ -50,7 +50,12 @@ impl Backends {
             Err(_) => (false, "it does not answer".to_owned()),
         };
         let since = last.as_ref().filter(|probe| probe.ok == ok).map(|probe| probe.since);
-        let probe = Probe { at: Instant::now(), ok, why, since: since.unwrap_or_else(|| self.clock.wall()) };
+        let probe = Probe {
+            at: Instant::now(),
+            ok,
+            why,
+            since: since.unwrap_or_else(|| self.clock.wall()),
+        };
         *last = Some(probe.clone());
         probe
     }
@@ -73,7 +78,13 @@ impl Readiness for Backends {
             effect: "embedded in this process".into(),
         };
         vec![
-            Check { name: "records".into(), ok: records.ok, vital: true, since: Some(records.since), effect },
+            Check {
+                name: "records".into(),
+                ok: records.ok,
+                vital: true,
+                since: Some(records.since),
+                effect,
+            },
             sessions,
         ]
     }

@@ -2,35 +2,25 @@
 //! digits from the phone's keypad, and tells the agent's desktop. The modules, in the order of the
 //! data's way; `ARCHITECTURE.md` has the map and the rule who may name whom.
 
-pub mod model; // words
-pub mod sip; // SIP without IO
-pub mod rtp; // RTP without IO
-pub mod policy; // rules as data
 pub mod account; // decides about an account
 pub mod call; // decides about a call
 pub mod config; // text → checked values
+pub mod model; // words
+pub mod policy; // rules as data
+pub mod rtp; // RTP without IO
+pub mod sip; // SIP without IO
 pub mod wire; // JSON ↔ model
 
 #[cfg(feature = "daemon")]
-pub mod engine; // drives: one task per call
+pub mod api; // REST and the way to the sockets
 #[cfg(feature = "daemon")]
-pub mod platform; // hears and speaks
+pub mod app; // composition root
 #[cfg(feature = "daemon")]
-pub mod pin; // verifies PINs and passwords
-#[cfg(feature = "daemon")]
-pub mod records; // durable truth
-#[cfg(feature = "daemon")]
-pub mod sessions; // live state
-#[cfg(feature = "daemon")]
-pub mod push; // desktops
+pub mod cli;
 #[cfg(feature = "daemon")]
 pub mod effects; // carries out
 #[cfg(feature = "daemon")]
-pub mod api; // REST and the way to the sockets
-#[cfg(feature = "daemon")]
-pub mod web; // pages
-#[cfg(feature = "daemon")]
-pub mod sim; // the test caller and the demo
+pub mod engine; // drives: one task per call
 #[cfg(feature = "daemon")]
 pub mod files; // our own files
 #[cfg(feature = "daemon")]
@@ -38,10 +28,20 @@ pub mod health; // how the backends are
 #[cfg(feature = "daemon")]
 pub mod lifecycle; // start and stop
 #[cfg(feature = "daemon")]
+pub mod pin; // verifies PINs and passwords
+#[cfg(feature = "daemon")]
+pub mod platform; // hears and speaks
+#[cfg(feature = "daemon")]
 pub mod prompts; // the prompt pack
+#[cfg(feature = "daemon")]
+pub mod push; // desktops
+#[cfg(feature = "daemon")]
+pub mod records; // durable truth
+#[cfg(feature = "daemon")]
+pub mod sessions; // live state
+#[cfg(feature = "daemon")]
+pub mod sim; // the test caller and the demo
 #[cfg(feature = "daemon")]
 pub mod telemetry; // logs and metrics
 #[cfg(feature = "daemon")]
-pub mod app; // composition root
-#[cfg(feature = "daemon")]
-pub mod cli; // one file per command
+pub mod web; // pages // one file per command

@@ -37,15 +37,20 @@ pub fn built_in(language: &str) -> anyhow::Result<PromptPack> {
             Some((id, BuiltIn::get(&path)?.data))
         })
         .collect();
-    anyhow::ensure!(!files.is_empty(), "prompts: there is no built-in language {language:?}; set prompts.directory");
+    anyhow::ensure!(
+        !files.is_empty(),
+        "prompts: there is no built-in language {language:?}; set prompts.directory"
+    );
     Ok(PromptPack::new(files.iter().map(|(id, wav)| (id.as_str(), wav.as_ref())))?)
 }
 
 fn from_folder(folder: &Path) -> anyhow::Result<PromptPack> {
     let mut wavs = vec![];
     for path in files::with_ending(folder, "wav")? {
-        let id = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let wav = std::fs::read(&path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+        let id =
+            path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let wav =
+            std::fs::read(&path).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
         wavs.push((id, wav));
     }
     Ok(PromptPack::new(wavs.iter().map(|(id, wav)| (id.as_str(), wav.as_slice())))?)

@@ -12,8 +12,10 @@ use crate::config::log::Log;
 use crate::config::log::LogFormat;
 
 /// Bounds of the histograms, in seconds: from a push (tens of µs) to a slow disk.
-const SECONDS: &[f64] =
-    &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+const SECONDS: &[f64] = &[
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.5, 5.0,
+];
 
 /// Starts logging to standard error. A second start in one process (tests) changes nothing.
 pub fn start_logging(log: &Log) {
@@ -49,8 +51,14 @@ fn describe() {
         ("countersign_shed_total", "Work turned away, by reason"),
         ("countersign_digits_total", "Keys pressed, by the way they were signalled"),
         ("countersign_lockouts_total", "Accounts blocked after failed calls"),
-        ("countersign_resets_required_total", "Accounts whose PIN must be reset after wrong entries"),
-        ("countersign_fishing_suspected_total", "Accounts whose challenges are left unanswered too often"),
+        (
+            "countersign_resets_required_total",
+            "Accounts whose PIN must be reset after wrong entries",
+        ),
+        (
+            "countersign_fishing_suspected_total",
+            "Accounts whose challenges are left unanswered too often",
+        ),
         ("countersign_intents_refused_total", "App intents that were not accepted, by reason"),
         ("countersign_desktop_conflated_total", "States a slow desktop was spared"),
     ] {
@@ -58,7 +66,11 @@ fn describe() {
     }
     describe_gauge!("countersign_active_calls", "Calls that are alive on this node");
     describe_gauge!("countersign_desktops", "Desktops that are connected");
-    describe_histogram!("countersign_push_seconds", Unit::Seconds, "Event taken in to frame handed to the socket");
+    describe_histogram!(
+        "countersign_push_seconds",
+        Unit::Seconds,
+        "Event taken in to frame handed to the socket"
+    );
     describe_histogram!("countersign_argon2_seconds", Unit::Seconds, "One Argon2id run");
     describe_histogram!("countersign_store_seconds", Unit::Seconds, "One operation of a store");
 }

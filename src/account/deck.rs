@@ -33,7 +33,9 @@ impl Deck {
 
     /// The pair to ask: the sticky one, else a fresh draw. `random` is uniform over `u64`.
     pub fn challenge(&mut self, random: u64, now: Timestamp) -> Positions {
-        if let Some(sticky) = self.sticky.filter(|sticky| now.since(sticky.since) < Self::STICKY_FOR) {
+        if let Some(sticky) =
+            self.sticky.filter(|sticky| now.since(sticky.since) < Self::STICKY_FOR)
+        {
             return sticky.positions;
         }
         if self.used & Self::FULL == Self::FULL {
@@ -43,8 +45,11 @@ impl Deck {
             .filter(|index| self.used & (1 << index) == 0)
             .filter_map(Positions::from_index)
             .collect();
-        let candidates: Vec<Positions> =
-            free.iter().copied().filter(|pair| Some(*pair) != self.last || free.len() == 1).collect();
+        let candidates: Vec<Positions> = free
+            .iter()
+            .copied()
+            .filter(|pair| Some(*pair) != self.last || free.len() == 1)
+            .collect();
         let place = random % candidates.len().max(1) as u64;
         let drawn = usize::try_from(place).ok().and_then(|place| candidates.get(place).copied());
         let positions = drawn.unwrap_or(Positions::FIRST);

@@ -121,7 +121,12 @@ impl Account {
     }
 
     /// Takes one event and says what follows from it.
-    pub fn apply(&mut self, event: AccountEvent, rule: BlockRule, now: Timestamp) -> Vec<AccountFact> {
+    pub fn apply(
+        &mut self,
+        event: AccountEvent,
+        rule: BlockRule,
+        now: Timestamp,
+    ) -> Vec<AccountFact> {
         match event {
             AccountEvent::PinEnrolled => {
                 self.initialized = true;
@@ -206,7 +211,12 @@ mod tests {
     fn x02_six_wrong_entries_demand_a_reset_and_a_compensated_pass_does_not_clear_them() {
         let mut events = vec![];
         for _ in 0..3 {
-            events.extend([E::EntryWrong, E::EntryWrong, E::CallFailed, E::CallPassed { was_failed: true }]);
+            events.extend([
+                E::EntryWrong,
+                E::EntryWrong,
+                E::CallFailed,
+                E::CallPassed { was_failed: true },
+            ]);
         }
         assert_eq!(after(&events).standing(), Standing::ResetRequired);
         assert_eq!(after(&[E::EntryWrong, E::EntryCorrect]).pin_wrong_streak, 0);
@@ -214,18 +224,33 @@ mod tests {
 
     #[test]
     fn a_pass_in_the_same_call_takes_back_the_block_of_this_call_but_of_no_other() {
-        let own = after(&[E::CallFailed, E::CallFailed, E::CallFailed, E::CallPassed { was_failed: true }]);
+        let own = after(&[
+            E::CallFailed,
+            E::CallFailed,
+            E::CallFailed,
+            E::CallPassed { was_failed: true },
+        ]);
         assert_eq!(own.standing(), Standing::Open);
-        let other = after(&[E::CallFailed, E::CallFailed, E::CallFailed, E::CallPassed { was_failed: false }]);
+        let other = after(&[
+            E::CallFailed,
+            E::CallFailed,
+            E::CallFailed,
+            E::CallPassed { was_failed: false },
+        ]);
         assert_eq!(other.standing(), Standing::Blocked, "c71 only an unblock lifts it");
-        assert_eq!(after(&[E::CallFailed, E::CallFailed, E::CallFailed, E::Unblocked]).failed_calls, 0);
+        assert_eq!(
+            after(&[E::CallFailed, E::CallFailed, E::CallFailed, E::Unblocked]).failed_calls,
+            0
+        );
     }
 
     #[test]
     fn three_unanswered_challenges_in_a_day_are_fishing_but_never_block() {
         let mut account = Account::default();
         let facts: Vec<_> = (0..20)
-            .flat_map(|hour| account.apply(E::Abandoned, BlockRule::default(), Timestamp(hour * 3_600_000)))
+            .flat_map(|hour| {
+                account.apply(E::Abandoned, BlockRule::default(), Timestamp(hour * 3_600_000))
+            })
             .collect();
         assert_eq!(facts, [AccountFact::FishingSuspected]);
         assert_eq!(account.standing(), Standing::Open);

@@ -1,4 +1,4 @@
-//! The dialogue with the machine: who is it, and which PIN digits (C33, C34, X03).
+//! Which PIN digits (C33, C34, X03).
 //!
 //! A position appears when its prompt starts; keys from then on count (barge-in), earlier ones are
 //! discarded (5.10). Both digits are judged together; nobody learns which one was wrong.
@@ -6,7 +6,6 @@
 use crate::account::Standing;
 use crate::call::Call;
 use crate::call::effect::CallResult;
-use crate::call::effect::Claimed;
 use crate::call::effect::Effect;
 use crate::call::effect::Prompt;
 use crate::call::facts::PinShown;
@@ -14,7 +13,6 @@ use crate::call::input::After;
 use crate::call::input::CallEvent;
 use crate::call::input::Input;
 use crate::call::input::Judgement;
-use crate::call::input::Known;
 use crate::call::phase::PROMPT_MAX;
 use crate::call::phase::Phase;
 use crate::call::phase::STORE_MAX;
@@ -50,31 +48,16 @@ impl Capture {
     }
 }
 
-type Next = (Phase, Vec<Effect>);
+/// What a step makes of a call.
+pub(crate) type Next = (Phase, Vec<Effect>);
 
 impl Call {
-    /// The phases between answer and hand-over.
+    /// The phases from the draw of the positions to the hand-over.
     pub(crate) fn dialogue(&mut self, phase: Phase, input: Input, now: Now) -> Next {
         use CallEvent as E;
         use Input as I;
         use Phase as P;
         match (phase, input) {
-            (P::Answering { .. }, I::Event(E::Established)) => self.established(now),
-            (P::Answering { .. }, I::DeadlineReached) => self.hang_up(Cause::RECOVERY_ON_TIMER_EXPIRY, now),
-
-            (P::Identifying { keys, reprompts, until }, I::Event(E::DigitGenerated(key))) => {
-                self.number_key(keys, reprompts, until, key, now)
-            }
-            (P::Identifying { keys, reprompts, .. }, I::Event(E::PromptEnded)) => {
-                let until = now.up + self.facts.profile.capture.customer_number_timeout;
-                (P::Identifying { keys, reprompts, until }, vec![])
-            }
-            (P::Identifying { keys, reprompts, .. }, I::DeadlineReached) => {
-                if keys.is_empty() { self.ask_number_again(reprompts, now) } else { self.look_up_keyed(&keys, now) }
-            }
-            (P::LookingUpKeyed { .. }, I::KeyedLookedUp(Ok(known))) => self.keyed_looked_up(known, now),
-            (P::LookingUpKeyed { .. }, I::KeyedLookedUp(Err(_)) | I::DeadlineReached) => self.cannot_check(now),
-
             (P::Drawing { .. }, I::Drawn(Ok(positions))) => {
                 let reprompts = self.facts.profile.capture.reprompts;
                 let keys = SecretKeys::default();
@@ -97,10 +80,16 @@ impl Call {
             (P::Reserving { mut capture, .. }, I::Reserved(Ok(ticket))) => {
                 self.facts.attempt_made = true;
                 let keys = std::mem::take(&mut capture.keys);
-                let judge = Effect::Judge { subject: self.facts.subject(), positions: capture.positions, keys };
+                let judge = Effect::Judge {
+                    subject: self.facts.subject(),
+                    positions: capture.positions,
+                    keys,
+                };
                 (P::Judging { capture, ticket, until: now.up + STORE_MAX }, vec![judge])
             }
-            (P::Reserving { .. }, I::Reserved(Err(_)) | I::DeadlineReached) => self.cannot_check(now),
+            (P::Reserving { .. }, I::Reserved(Err(_)) | I::DeadlineReached) => {
+                self.cannot_check(now)
+            }
             (P::Judging { capture, ticket, .. }, I::Judged(judgement)) => {
                 let verdict = match judgement {
                     Judgement::Verdict(verdict) => Some(verdict),
@@ -119,73 +108,12 @@ impl Call {
             }
             (P::Settling { .. }, I::Settled(_) | I::DeadlineReached) => self.cannot_check(now),
 
-            (P::Closing { .. }, I::Event(E::PromptEnded) | I::DeadlineReached) => self.hand_over(true, now),
+            (P::Closing { .. }, I::Event(E::PromptEnded) | I::DeadlineReached) => {
+                self.hand_over(true, now)
+            }
 
             (phase, _) => (phase, vec![]),
         }
-    }
-
-    fn established(&mut self, now: Now) -> Next {
-        self.facts.note(now.wall, "caller connected to the machine");
-        if self.facts.customer.is_some() {
-            return self.draw(now);
-        }
-        let reprompts = self.facts.profile.capture.reprompts;
-        self.ask_number(reprompts, now)
-    }
-
-    fn ask_number(&mut self, reprompts: u8, now: Now) -> Next {
-        let until = now.up + PROMPT_MAX;
-        let phase = Phase::Identifying { keys: SecretKeys::default(), reprompts, until };
-        (phase, vec![Effect::Play(Prompt::CustomerNumber)])
-    }
-
-    fn ask_number_again(&mut self, reprompts: u8, now: Now) -> Next {
-        if let Some(left) = reprompts.checked_sub(1) {
-            return self.ask_number(left, now);
-        }
-        self.facts.note(now.wall, "no customer number was keyed");
-        self.pin_over(table::Pin::Skipped, None, now)
-    }
-
-    fn number_key(
-        &mut self,
-        mut keys: SecretKeys,
-        reprompts: u8,
-        until: Uptime,
-        key: Key,
-        now: Now,
-    ) -> Next {
-        match key {
-            Key::STAR => self.ask_number_again(reprompts, now),
-            Key::POUND if keys.is_empty() => (Phase::Identifying { keys, reprompts, until }, vec![]),
-            Key::POUND => self.look_up_keyed(&keys, now),
-            // Past the limit a key changes nothing, not even the deadline: nobody can lean on it for ever.
-            _ if keys.len() == SecretKeys::LEN_MAX => (Phase::Identifying { keys, reprompts, until }, vec![]),
-            _ => {
-                let first = keys.is_empty();
-                keys.push(key);
-                let until = now.up + self.facts.profile.capture.customer_number_timeout;
-                let effects = if first { vec![Effect::StopPlaying] } else { vec![] };
-                (Phase::Identifying { keys, reprompts, until }, effects)
-            }
-        }
-    }
-
-    fn look_up_keyed(&mut self, keys: &SecretKeys, now: Now) -> Next {
-        let digit = |code: &u8| if *code < 10 { char::from(b'0' + code) } else { '?' };
-        let claimed = Claimed(keys.expose().iter().map(digit).collect());
-        self.facts.stranger = Some(claimed.clone());
-        self.facts.note(now.wall, "customer number keyed");
-        let effects = vec![Effect::StopPlaying, Effect::LookUpKeyed(claimed)];
-        (Phase::LookingUpKeyed { until: now.up + STORE_MAX }, effects)
-    }
-
-    fn keyed_looked_up(&mut self, known: Option<Box<Known>>, now: Now) -> Next {
-        if let Some(known) = known {
-            self.facts.identify(*known);
-        }
-        self.draw(now)
     }
 
     pub(crate) fn draw(&mut self, now: Now) -> Next {
@@ -259,7 +187,8 @@ impl Call {
     pub(crate) fn abandon(&mut self, now: Now) -> Next {
         self.facts.note(now.wall, "PIN entry abandoned");
         let record = self.record_abandoned();
-        let (phase, mut effects) = self.pin_over(table::Pin::Skipped, Some(PinResult::Abandoned), now);
+        let (phase, mut effects) =
+            self.pin_over(table::Pin::Skipped, Some(PinResult::Abandoned), now);
         effects.extend(record);
         (phase, effects)
     }
@@ -268,7 +197,11 @@ impl Call {
     pub(crate) fn record_abandoned(&self) -> Option<Effect> {
         let customer = self.facts.customer.as_ref().filter(|_| !self.facts.attempt_made)?;
         let rule = self.facts.profile.block;
-        Some(Effect::RecordResult { customer: customer.id.clone(), result: CallResult::Abandoned, rule })
+        Some(Effect::RecordResult {
+            customer: customer.id.clone(),
+            result: CallResult::Abandoned,
+            rule,
+        })
     }
 
     fn settled(&mut self, capture: Capture, verdict: Verdict, after: After, now: Now) -> Next {
@@ -285,7 +218,9 @@ impl Call {
                 self.facts.note(now.wall, "PIN correct");
                 self.pin_over(table::Pin::Correct, Some(PinResult::Correct), now)
             }
-            Verdict::Wrong if !last && self.facts.ended_at.is_none() => self.ask_pair_again(&capture, now),
+            Verdict::Wrong if !last && self.facts.ended_at.is_none() => {
+                self.ask_pair_again(&capture, now)
+            }
             Verdict::Wrong => {
                 self.facts.note(now.wall, "PIN not correct");
                 // Who has no PIN at all heard the same, but for the agent no PIN was given.
@@ -324,7 +259,12 @@ impl Call {
     }
 
     /// The PIN step is over: what follows for the check, and on to an agent.
-    fn pin_over(&mut self, factor: table::Pin, result: Option<PinResult>, now: Now) -> Next {
+    pub(crate) fn pin_over(
+        &mut self,
+        factor: table::Pin,
+        result: Option<PinResult>,
+        now: Now,
+    ) -> Next {
         self.facts.factors.pin = factor;
         if let Some(shown) = &mut self.facts.pin {
             shown.result = result;
@@ -335,7 +275,8 @@ impl Call {
             effects.extend(more);
             return (phase, effects);
         }
-        let prompt = if factor == table::Pin::Unavailable { Prompt::Unavailable } else { Prompt::Thanks };
+        let prompt =
+            if factor == table::Pin::Unavailable { Prompt::Unavailable } else { Prompt::Thanks };
         effects.push(Effect::Play(prompt));
         (Phase::Closing { until: now.up + PROMPT_MAX }, effects)
     }

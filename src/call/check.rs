@@ -51,7 +51,8 @@ impl Call {
 
     /// The records did not answer in time: the call goes on, unchecked.
     pub(crate) fn not_looked_up(&mut self, now: Now) -> (Phase, Vec<Effect>) {
-        let nothing = Lookup { by_number: Err(Down), intent: crate::call::input::IntentFound::NotPresented };
+        let nothing =
+            Lookup { by_number: Err(Down), intent: crate::call::input::IntentFound::NotPresented };
         self.looked_up(nothing, now)
     }
 
@@ -118,7 +119,8 @@ impl Call {
             revealed: false,
         };
         let items = set.ask.iter().map(item).collect();
-        self.facts.questions = Some(QuestionsAsked { required: set.required, reveal: set.reveal, items });
+        self.facts.questions =
+            Some(QuestionsAsked { required: set.required, reveal: set.reveal, items });
         self.facts.authentication = Authentication::InProgress;
     }
 
@@ -127,7 +129,11 @@ impl Call {
             self.facts.conclude(Authentication::Failed);
             return vec![];
         };
-        let effect = Effect::RecordResult { customer: customer.id.clone(), result, rule: self.facts.profile.block };
+        let effect = Effect::RecordResult {
+            customer: customer.id.clone(),
+            result,
+            rule: self.facts.profile.block,
+        };
         self.facts.verdict = Some(result);
         vec![effect]
     }
@@ -143,11 +149,14 @@ impl Call {
             (None | Some(CallResult::Abandoned), _) => return (phase, vec![]),
             (Some(_), Err(Down)) => Authentication::SystemUnavailable,
             (Some(_), Ok(After { standing: Standing::Blocked, .. })) => Authentication::Blocked,
-            (Some(_), Ok(After { standing: Standing::ResetRequired, .. })) => Authentication::ResetRequired,
+            (Some(_), Ok(After { standing: Standing::ResetRequired, .. })) => {
+                Authentication::ResetRequired
+            }
             (Some(CallResult::Passed), Ok(_)) => Authentication::Authenticated,
             (Some(CallResult::Failed), Ok(_)) => Authentication::Failed,
         };
-        self.facts.call_failed = outcome == Authentication::Failed || outcome == Authentication::Blocked;
+        self.facts.call_failed =
+            outcome == Authentication::Failed || outcome == Authentication::Blocked;
         self.facts.conclude(outcome);
         self.facts.note(now.wall, format!("outcome: {}", outcome.word()));
         if matches!(phase, Phase::Deciding { .. }) {

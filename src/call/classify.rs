@@ -35,27 +35,45 @@ pub fn classify(caller: &Caller, found: Lookup, profile: &Profile, now: Timestam
     let records_up = found.by_number.is_ok();
     let by_number = match found.by_number {
         Ok(NumberMatch::One(known)) => {
-            evidence.push(Evidence::new("number", "on_file", "the calling number is on file for one customer"));
+            evidence.push(Evidence::new(
+                "number",
+                "on_file",
+                "the calling number is on file for one customer",
+            ));
             Some(*known)
         }
         Ok(NumberMatch::Several) => {
-            evidence.push(Evidence::new("number", "shared", "several customers share the calling number"));
+            evidence.push(Evidence::new(
+                "number",
+                "shared",
+                "several customers share the calling number",
+            ));
             None
         }
         Ok(NumberMatch::Nobody) => {
-            evidence.push(Evidence::new("number", "unknown", "nobody has the calling number on file"));
+            evidence.push(Evidence::new(
+                "number",
+                "unknown",
+                "nobody has the calling number on file",
+            ));
             None
         }
         Err(_) => {
-            evidence.push(Evidence::new("records", "unavailable", "the customer records could not be read"));
+            evidence.push(Evidence::new(
+                "records",
+                "unavailable",
+                "the customer records could not be read",
+            ));
             None
         }
     };
     let Announced { customer, complete, number_disagrees } = announced;
     // The app names the customer even where several share the number.
     let customer = customer.or(by_number);
-    let on_file = customer.as_ref().is_some_and(|known| old_enough(known, profile, now, &mut evidence));
-    let mut class = if on_file && trusted { CallerClass::VerifiedNumber } else { CallerClass::Unverified };
+    let on_file =
+        customer.as_ref().is_some_and(|known| old_enough(known, profile, now, &mut evidence));
+    let mut class =
+        if on_file && trusted { CallerClass::VerifiedNumber } else { CallerClass::Unverified };
     if complete && class == CallerClass::VerifiedNumber {
         class = CallerClass::AppAuthenticated;
     }
@@ -78,10 +96,16 @@ fn number_evidence(caller: &Caller, profile: &Profile, evidence: &mut Vec<Eviden
     };
     evidence.push(Evidence::new("ani", result, detail));
     let attestation = caller.attestation.word();
-    evidence.push(Evidence::new("attestation", attestation, match caller.attestation {
-        Attestation::None => "the network says nothing about the caller's right to the number".to_owned(),
-        _ => format!("STIR/SHAKEN says {attestation}"),
-    }));
+    evidence.push(Evidence::new(
+        "attestation",
+        attestation,
+        match caller.attestation {
+            Attestation::None => {
+                "the network says nothing about the caller's right to the number".to_owned()
+            }
+            _ => format!("STIR/SHAKEN says {attestation}"),
+        },
+    ));
     if caller.diverted {
         evidence.push(Evidence::new("diversion", "diverted", "the call was diverted on its way"));
     }
@@ -92,7 +116,8 @@ fn number_evidence(caller: &Caller, profile: &Profile, evidence: &mut Vec<Eviden
         NumberTrust::High => "high",
     };
     let needed = profile.number_trust;
-    let detail = format!("the number is worth {}, the policy asks for {}", word(trust), word(needed));
+    let detail =
+        format!("the number is worth {}, the policy asks for {}", word(trust), word(needed));
     evidence.push(Evidence::new("number_trust", word(trust), detail));
     trust >= needed
 }
@@ -108,13 +133,21 @@ fn intent_evidence(found: IntentFound, evidence: &mut Vec<Evidence>) -> Announce
     match found {
         IntentFound::NotPresented => nothing,
         IntentFound::Refused(why) => {
-            evidence.push(Evidence::new("intent", why, format!("the app's intent was not accepted: {why}")));
+            evidence.push(Evidence::new(
+                "intent",
+                why,
+                format!("the app's intent was not accepted: {why}"),
+            ));
             nothing
         }
         IntentFound::Good { customer, number_agrees, dnis_agrees } => {
             evidence.push(Evidence::new("intent", "redeemed", "the app registered this call"));
             if !dnis_agrees {
-                evidence.push(Evidence::new("intent_dnis_mismatch", "flagged", "the app announced another dialled number"));
+                evidence.push(Evidence::new(
+                    "intent_dnis_mismatch",
+                    "flagged",
+                    "the app announced another dialled number",
+                ));
             }
             Announced {
                 complete: customer.is_some() && number_agrees && dnis_agrees,
@@ -125,7 +158,12 @@ fn intent_evidence(found: IntentFound, evidence: &mut Vec<Evidence>) -> Announce
     }
 }
 
-fn old_enough(known: &Known, profile: &Profile, now: Timestamp, evidence: &mut Vec<Evidence>) -> bool {
+fn old_enough(
+    known: &Known,
+    profile: &Profile,
+    now: Timestamp,
+    evidence: &mut Vec<Evidence>,
+) -> bool {
     match known.number {
         NumberOnFile::No => false,
         NumberOnFile::Undated => true,
@@ -184,11 +222,41 @@ mod tests {
         let days = |n: u64| NumberOnFile::Since(Timestamp(NOW.0 - n * 86_400_000));
         let none = || IntentFound::NotPresented;
         for (story, caller, by_number, intent, class) in [
-            ("b04 app and number", &asserted, one(NumberOnFile::Undated), good(true, true), C::AppAuthenticated),
-            ("x12 app, other number", &asserted, Ok(NumberMatch::Nobody), good(false, true), C::Unverified),
-            ("app, other dialled number", &asserted, one(NumberOnFile::Undated), good(true, false), C::VerifiedNumber),
-            ("x16 app, number not believable", &presented, one(NumberOnFile::Undated), good(true, true), C::Unverified),
-            ("used intent", &asserted, one(NumberOnFile::Undated), IntentFound::Refused("used"), C::VerifiedNumber),
+            (
+                "b04 app and number",
+                &asserted,
+                one(NumberOnFile::Undated),
+                good(true, true),
+                C::AppAuthenticated,
+            ),
+            (
+                "x12 app, other number",
+                &asserted,
+                Ok(NumberMatch::Nobody),
+                good(false, true),
+                C::Unverified,
+            ),
+            (
+                "app, other dialled number",
+                &asserted,
+                one(NumberOnFile::Undated),
+                good(true, false),
+                C::VerifiedNumber,
+            ),
+            (
+                "x16 app, number not believable",
+                &presented,
+                one(NumberOnFile::Undated),
+                good(true, true),
+                C::Unverified,
+            ),
+            (
+                "used intent",
+                &asserted,
+                one(NumberOnFile::Undated),
+                IntentFound::Refused("used"),
+                C::VerifiedNumber,
+            ),
             ("b06 known number", &asserted, one(NumberOnFile::Undated), none(), C::VerifiedNumber),
             ("known for 31 days", &asserted, one(days(31)), none(), C::VerifiedNumber),
             ("known for 29 days", &asserted, one(days(29)), none(), C::Unverified),

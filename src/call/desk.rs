@@ -37,7 +37,10 @@ pub fn actions(facts: &Facts, phase: &Phase) -> Vec<&'static str> {
         if matches!(phase, Phase::Capture { .. }) {
             allowed.push("cancel_pin");
         }
-        if matches!(phase, Phase::Closing { .. }) && facts.factors.pin == table::Pin::Skipped && facts.customer.is_some() {
+        if matches!(phase, Phase::Closing { .. })
+            && facts.factors.pin == table::Pin::Skipped
+            && facts.customer.is_some()
+        {
             allowed.push("collect_pin");
         }
         if facts.password_due {
@@ -68,7 +71,9 @@ fn questions_due(facts: &Facts) -> Option<&QuestionsAsked> {
 /// Answers what comes in after the call is over.
 pub(crate) fn too_late(input: Input) -> Vec<Effect> {
     match input {
-        Input::Request { reply, .. } | Input::Revealed { reply, .. } | Input::PasswordJudged { reply, .. } => {
+        Input::Request { reply, .. }
+        | Input::Revealed { reply, .. }
+        | Input::PasswordJudged { reply, .. } => {
             vec![Effect::Answered(reply, Err(Refusal::NoSuchCall))]
         }
         Input::Reserved(Ok(ticket)) => vec![Effect::Settle { ticket, verdict: None }],
@@ -133,7 +138,9 @@ impl Call {
                 effects.extend([audit(by, "pin_asked_again", json!({})), done(reply)]);
                 (phase, effects)
             }
-            Request::Mark { question, correct } => (phase, self.mark(&question, correct, by, reply, now)),
+            Request::Mark { question, correct } => {
+                (phase, self.mark(&question, correct, by, reply, now))
+            }
             Request::Answer { question, value } => {
                 let correct = self.agrees(&question, value.expose());
                 (phase, self.mark(&question, correct, by, reply, now))
@@ -146,7 +153,9 @@ impl Call {
                 (phase, vec![Effect::JudgePassword { customer, said, reply }])
             }
             Request::WrapUp { outcome, note } => self.wrap_up(phase, outcome, note, by, reply, now),
-            Request::SetParty { .. } => (phase, vec![Effect::Answered(reply, Err(Refusal::NotNow))]),
+            Request::SetParty { .. } => {
+                (phase, vec![Effect::Answered(reply, Err(Refusal::NotNow))])
+            }
         }
     }
 
@@ -156,7 +165,14 @@ impl Call {
         vec![audit(by, "call_claimed", json!({})), done(reply)]
     }
 
-    fn mark(&mut self, question: &FactKey, correct: bool, by: &AgentId, reply: Reply, now: Now) -> Vec<Effect> {
+    fn mark(
+        &mut self,
+        question: &FactKey,
+        correct: bool,
+        by: &AgentId,
+        reply: Reply,
+        now: Now,
+    ) -> Vec<Effect> {
         let items = self.facts.questions.iter_mut().flat_map(|questions| &mut questions.items);
         let Some(item) = items.into_iter().find(|item| item.key == *question) else {
             return vec![Effect::Answered(reply, Err(Refusal::NoSuchQuestion))];
@@ -166,7 +182,10 @@ impl Call {
         let word = if correct { "right" } else { "wrong" };
         self.facts.note(now.wall, format!("{question} answered {word}"));
         // B10: who ticked what, and when.
-        vec![audit(by, "question_marked", json!({ "question": question, "correct": correct })), done(reply)]
+        vec![
+            audit(by, "question_marked", json!({ "question": question, "correct": correct })),
+            done(reply),
+        ]
     }
 
     /// Compares what the caller said with what is on file: letters and digits alone, in any case.
@@ -175,7 +194,8 @@ impl Call {
             text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
         };
         let on_file = self.facts.customer.as_ref().and_then(|known| known.answers.get(question));
-        on_file.is_some_and(|answer| !plain(said).is_empty() && plain(answer.expose()) == plain(said))
+        on_file
+            .is_some_and(|answer| !plain(said).is_empty() && plain(answer.expose()) == plain(said))
     }
 
     fn reveal(&self, question: FactKey, by: &AgentId, reply: Reply) -> Vec<Effect> {
@@ -221,7 +241,8 @@ impl Call {
         };
         let (correct, required) = (questions.correct(), questions.required);
         let passed = correct >= required;
-        self.facts.factors.questions = if passed { table::Questions::Passed } else { table::Questions::Failed };
+        self.facts.factors.questions =
+            if passed { table::Questions::Passed } else { table::Questions::Failed };
         let body = json!({ "correct": correct, "required": required, "passed": passed });
         let mut effects = vec![audit(by, "questions_finished", body)];
         effects.extend(self.decide(now));
@@ -251,7 +272,8 @@ impl Call {
         self.facts.factors.password = factor;
         self.facts.note(now.wall, format!("password {word}"));
         let body = json!({ "correct": factor == table::Password::Correct });
-        let mut effects = vec![Effect::Audit { actor: "system".into(), what: "password_judged", body }];
+        let mut effects =
+            vec![Effect::Audit { actor: "system".into(), what: "password_judged", body }];
         effects.extend(self.decide(now));
         effects.push(done(reply));
         (phase, effects)

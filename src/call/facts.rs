@@ -211,7 +211,9 @@ impl Facts {
                 Subject::Account(known.id.clone())
             }
             Some(known) => Subject::Closed(known.id.clone()),
-            None => Subject::Stranger(self.stranger.clone().unwrap_or_else(|| Claimed(String::new()))),
+            None => {
+                Subject::Stranger(self.stranger.clone().unwrap_or_else(|| Claimed(String::new())))
+            }
         }
     }
 

@@ -21,6 +21,7 @@ pub mod classify;
 pub mod desk;
 pub mod effect;
 pub mod facts;
+pub mod identify;
 pub mod input;
 pub mod phase;
 pub mod request;
@@ -53,9 +54,15 @@ pub struct Call {
 
 impl Call {
     /// A call that was just delivered, and what to do first.
-    pub fn offered(id: CallId, delivered: Delivered, profile: Arc<Profile>, now: Now) -> (Self, Vec<Effect>) {
+    pub fn offered(
+        id: CallId,
+        delivered: Delivered,
+        profile: Arc<Profile>,
+        now: Now,
+    ) -> (Self, Vec<Effect>) {
         let facts = Facts::new(id, delivered, profile, now.wall);
-        let (caller, dnis, intent) = (facts.caller.clone(), facts.dnis.clone(), facts.intent.clone());
+        let (caller, dnis, intent) =
+            (facts.caller.clone(), facts.dnis.clone(), facts.intent.clone());
         let look_up = Effect::LookUp { caller, dnis, intent };
         let phase = Phase::LookingUp { until: now.up + phase::LOOK_UP_MAX };
         let mut call = Self { facts, phase, shown: None };
@@ -95,7 +102,9 @@ impl Call {
             (Phase::Released, input) => (Phase::Released, desk::too_late(input)),
 
             // Alike in every phase.
-            (phase, Input::Request { asker, request, reply }) => self.request(phase, &asker, request, reply, now),
+            (phase, Input::Request { asker, request, reply }) => {
+                self.request(phase, &asker, request, reply, now)
+            }
             (phase, Input::ResultRecorded(result)) => self.result_recorded(phase, result, now),
             (phase, Input::Revealed { question, by, reply, audited }) => {
                 (phase, self.revealed(&question, &by, reply, audited, now))
@@ -103,7 +112,9 @@ impl Call {
             (phase, Input::PasswordJudged { judgement, reply }) => {
                 self.password_judged(phase, judgement, reply, now)
             }
-            (phase, Input::Event(CallEvent::ConnectionCleared(cause))) => self.cleared(phase, cause, now),
+            (phase, Input::Event(CallEvent::ConnectionCleared(cause))) => {
+                self.cleared(phase, cause, now)
+            }
             (phase, Input::Shutdown) => self.shut_down(phase, now),
 
             // A reservation that came too late for us is nobody's guess: it must not count.
@@ -118,7 +129,9 @@ impl Call {
                 self.on_the_way_to_an_agent(phase, &input, now)
             }
             (Phase::WrapUp { .. }, Input::DeadlineReached) => self.release(now),
-            (Phase::HandedOver { .. }, Input::DeadlineReached) => self.ended(Cause::RECOVERY_ON_TIMER_EXPIRY, now),
+            (Phase::HandedOver { .. }, Input::DeadlineReached) => {
+                self.ended(Cause::RECOVERY_ON_TIMER_EXPIRY, now)
+            }
             (
                 phase @ (Phase::LookingUp { .. } | Phase::HandedOver { .. } | Phase::WrapUp { .. }),
                 Input::LookedUp(_)
@@ -131,6 +144,12 @@ impl Call {
             ) => (phase, vec![]),
 
             // The dialogue with the machine.
+            (
+                phase @ (Phase::Answering { .. }
+                | Phase::Identifying { .. }
+                | Phase::LookingUpKeyed { .. }),
+                input,
+            ) => self.identifying(phase, input, now),
             (phase, input) => self.dialogue(phase, input, now),
         }
     }

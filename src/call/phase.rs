@@ -140,7 +140,9 @@ impl Phase {
     #[must_use]
     pub const fn media(&self) -> &'static str {
         match self {
-            Self::LookingUp { .. } | Self::Deciding { .. } | Self::HandingOver { answered: false, .. } => "none",
+            Self::LookingUp { .. }
+            | Self::Deciding { .. }
+            | Self::HandingOver { answered: false, .. } => "none",
             Self::Answering { .. }
             | Self::Identifying { .. }
             | Self::LookingUpKeyed { .. }

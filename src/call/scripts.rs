@@ -66,7 +66,11 @@ fn c33_digits_are_asked_one_at_a_time_and_the_result_comes_after_the_disk() {
     call.shows(CallerClass::VerifiedNumber, Authentication::PartiallyVerified);
     call.established().does("draw account");
     call.drawn().does("play pin.position.2");
-    assert_eq!(call.pin(), ("2", 0, None), "c33: the second position is not told before the first digit");
+    assert_eq!(
+        call.pin(),
+        ("2", 0, None),
+        "c33: the second position is not told before the first digit"
+    );
     call.keys("5").does("play pin.position.6");
     assert_eq!(call.pin(), ("2 6", 1, None));
     call.keys("1").does("stop playing, reserve 1 of account");
@@ -112,18 +116,26 @@ fn a_failed_call_that_nobody_saves_ends_failed_and_hides_the_number() {
 
 #[test]
 fn b07_two_of_three_right_answers_pass_and_one_does_not() {
-    for (right, outcome, recorded) in
-        [(1, Authentication::Failed, "Failed"), (2, Authentication::Authenticated, "Passed"), (3, Authentication::Authenticated, "Passed")]
-    {
+    for (right, outcome, recorded) in [
+        (1, Authentication::Failed, "Failed"),
+        (2, Authentication::Authenticated, "Passed"),
+        (3, Authentication::Authenticated, "Passed"),
+    ] {
         let mut call = Script::failed_pin();
         call.asks("ann", Request::Claim).does("audit call_claimed, ok");
         let keys = ["last_transaction_amount", "place_of_birth", "main_balance"];
         for (index, key) in keys.into_iter().enumerate() {
-            let mark = Request::Mark { question: key.parse().expect("a key"), correct: index < right };
+            let mark =
+                Request::Mark { question: key.parse().expect("a key"), correct: index < right };
             call.asks("ann", mark).does("audit question_marked, ok");
         }
-        call.asks("ann", Request::Finish).does(&format!("audit questions_finished, record {recorded}, ok"));
-        assert_eq!(call.view().authentication, Authentication::InProgress, "p3: not before it is on disk");
+        call.asks("ann", Request::Finish)
+            .does(&format!("audit questions_finished, record {recorded}, ok"));
+        assert_eq!(
+            call.view().authentication,
+            Authentication::InProgress,
+            "p3: not before it is on disk"
+        );
         call.recorded(Standing::Open).does("");
         assert_eq!(call.view().authentication, outcome);
         assert!(!call.view().actions.contains(&"mark"), "the check is over");
@@ -141,7 +153,15 @@ fn x11_an_answer_shows_only_after_the_look_is_on_record_and_only_to_its_agent() 
     assert_eq!(call.answers(), [None, None, None]);
     call.revealed("place_of_birth", "ann", Ok(())).does("ok");
     assert_eq!(call.answers(), [None, Some("Ghent".into()), None]);
-    assert!(call.view().for_watchers().questions.expect("questions").items.iter().all(|item| item.answer.is_none()));
+    assert!(
+        call.view()
+            .for_watchers()
+            .questions
+            .expect("questions")
+            .items
+            .iter()
+            .all(|item| item.answer.is_none())
+    );
     call.asks("ann", Request::Release).does("audit call_released, ok");
     assert_eq!(call.answers(), [None, None, None]);
 }
@@ -150,7 +170,10 @@ fn x11_an_answer_shows_only_after_the_look_is_on_record_and_only_to_its_agent() 
 fn what_the_caller_said_is_compared_without_case_and_spaces() {
     let mut call = Script::failed_pin();
     call.asks("ann", Request::Claim).does("audit call_claimed, ok");
-    let said = |value: &str| Request::Answer { question: "place_of_birth".parse().expect("a key"), value: SecretText::new(value.into()) };
+    let said = |value: &str| Request::Answer {
+        question: "place_of_birth".parse().expect("a key"),
+        value: SecretText::new(value.into()),
+    };
     call.asks("ann", said("  ghent ")).does("audit question_marked, ok");
     assert_eq!(call.view().questions.expect("questions").correct, 1);
     call.asks("ann", said("Bruges")).does("audit question_marked, ok");
@@ -200,8 +223,11 @@ fn b11_a_known_customer_from_an_unknown_number_passes_with_pin_and_two_of_three(
 #[test]
 fn c77_a_blocked_caller_hears_the_same_and_cannot_pass() {
     let mut call = Script::delivered();
-    call.looked_up(Lookup { by_number: Ok(NumberMatch::One(known(Standing::Blocked))), intent: IntentFound::NotPresented })
-        .does("audit call_classified, answer");
+    call.looked_up(Lookup {
+        by_number: Ok(NumberMatch::One(known(Standing::Blocked))),
+        intent: IntentFound::NotPresented,
+    })
+    .does("audit call_classified, answer");
     call.shows(CallerClass::VerifiedNumber, Authentication::Blocked);
     call.established().does("draw closed");
     call.drawn().does("play pin.position.2");
@@ -241,7 +267,8 @@ fn c51_a_failure_of_ours_counts_nothing_and_goes_on_to_an_agent() {
     call.settled(Standing::Open, false).does("play unavailable");
 
     let mut call = Script::delivered();
-    call.looked_up(Lookup { by_number: Err(Down), intent: IntentFound::NotPresented }).does("audit call_classified, hand over (302)");
+    call.looked_up(Lookup { by_number: Err(Down), intent: IntentFound::NotPresented })
+        .does("audit call_classified, hand over (302)");
     call.shows(CallerClass::Unverified, Authentication::SystemUnavailable);
 }
 
@@ -296,16 +323,19 @@ fn a_refused_transfer_says_goodbye_and_clears() {
     call.input(Input::Event(CallEvent::HandedOver(HandOver::Done))).does("");
     let mut call = Script::in_capture();
     call.asks("ann", Request::Claim).does("audit call_claimed, ok");
-    call.asks("ann", Request::CancelPin).does("play thanks, record Abandoned, audit pin_cancelled, ok");
+    call.asks("ann", Request::CancelPin)
+        .does("play thanks, record Abandoned, audit pin_cancelled, ok");
     call.prompt_ended().does("hand over (REFER)");
-    call.input(Input::Event(CallEvent::HandedOver(HandOver::Refused(603)))).does("play goodbye, clear 41, ended abandoned");
+    call.input(Input::Event(CallEvent::HandedOver(HandOver::Refused(603))))
+        .does("play goodbye, clear 41, ended abandoned");
 }
 
 #[test]
 fn wrap_up_closes_a_handed_over_call() {
     let mut call = Script::failed_pin();
     call.input(Input::Event(CallEvent::HandedOver(HandOver::Done))).does("");
-    call.asks("ann", Request::WrapUp { outcome: "helped".into(), note: None }).does("refused not_now");
+    call.asks("ann", Request::WrapUp { outcome: "helped".into(), note: None })
+        .does("refused not_now");
     call.asks("ann", Request::Claim).does("audit call_claimed, ok");
     call.asks("ann", Request::WrapUp { outcome: "helped".into(), note: None })
         .does("audit call_wrapped_up, ended failed, release, ok");
@@ -349,7 +379,10 @@ fn play(script: &mut Script, choice: u8) -> Vec<Effect> {
         27 => request("ann", Request::Finish),
         28 => request("ann", Request::CancelPin),
         29 => request("ann", Request::CollectPin),
-        30 => request("ann", Request::Mark { question: "place_of_birth".parse().expect("a key"), correct: true }),
+        30 => request(
+            "ann",
+            Request::Mark { question: "place_of_birth".parse().expect("a key"), correct: true },
+        ),
         31 => request("ann", Request::Reveal("place_of_birth".parse().expect("a key"))),
         32 => request("ann", Request::WrapUp { outcome: "x".into(), note: None }),
         33 => request("ann", Request::Release),
@@ -524,7 +557,9 @@ impl Script {
     fn keys(&mut self, keys: &str) -> &mut Self {
         let mut all = vec![];
         for key in keys.chars() {
-            self.input(Input::Event(CallEvent::DigitGenerated(Key::from_char(key).expect("a key"))));
+            self.input(Input::Event(CallEvent::DigitGenerated(
+                Key::from_char(key).expect("a key"),
+            )));
             all.push(std::mem::take(&mut self.done));
         }
         self.done = all.join("; ");
@@ -613,7 +648,11 @@ fn request(agent: &str, request: Request) -> Input {
 }
 
 fn known(standing: Standing) -> Box<Known> {
-    let facts = [("last_transaction_amount", "£42.10"), ("place_of_birth", "Ghent"), ("main_balance", "£1,200")];
+    let facts = [
+        ("last_transaction_amount", "£42.10"),
+        ("place_of_birth", "Ghent"),
+        ("main_balance", "£1,200"),
+    ];
     let answers: BTreeMap<_, _> = facts
         .into_iter()
         .map(|(key, answer)| (key.parse().expect("a key"), SecretText::new(answer.into())))
@@ -631,7 +670,10 @@ fn known(standing: Standing) -> Box<Known> {
 }
 
 fn number() -> Lookup {
-    Lookup { by_number: Ok(NumberMatch::One(known(Standing::Open))), intent: IntentFound::NotPresented }
+    Lookup {
+        by_number: Ok(NumberMatch::One(known(Standing::Open))),
+        intent: IntentFound::NotPresented,
+    }
 }
 
 fn nobody() -> Lookup {
@@ -639,7 +681,11 @@ fn nobody() -> Lookup {
 }
 
 fn app() -> Lookup {
-    let intent = IntentFound::Good { customer: Some(known(Standing::Open)), number_agrees: true, dnis_agrees: true };
+    let intent = IntentFound::Good {
+        customer: Some(known(Standing::Open)),
+        number_agrees: true,
+        dnis_agrees: true,
+    };
     Lookup { by_number: Ok(NumberMatch::One(known(Standing::Open))), intent }
 }
 
@@ -660,7 +706,11 @@ fn told(effects: &[Effect]) -> String {
             Effect::StopPlaying => "stop playing".into(),
             Effect::Draw(whose) => format!("draw {}", subject(whose)),
             Effect::Reserve { subject: whose, entry, last, .. } => {
-                format!("reserve {entry} of {}{}", subject(whose), if *last { " (last)" } else { "" })
+                format!(
+                    "reserve {entry} of {}{}",
+                    subject(whose),
+                    if *last { " (last)" } else { "" }
+                )
             }
             Effect::Judge { subject: whose, .. } => format!("judge {}", subject(whose)),
             Effect::Settle { verdict, .. } => format!("settle {verdict:?}"),

@@ -11,6 +11,7 @@ use crate::call::view::QuestionView;
 use crate::call::view::QuestionsView;
 use crate::call::view::TimelineView;
 use crate::model::auth::Authentication;
+use crate::model::number::PhoneNumber;
 use crate::model::time::Timestamp;
 use crate::policy::Reveal;
 use crate::policy::table;
@@ -66,7 +67,7 @@ fn number_shown(facts: &Facts) -> Option<String> {
         | Authentication::InProgress
         | Authentication::Authenticated
         | Authentication::ResetRequired
-        | Authentication::SystemUnavailable => facts.caller.number().map(|number| number.masked()),
+        | Authentication::SystemUnavailable => facts.caller.number().map(PhoneNumber::masked),
     }
 }
 
@@ -87,7 +88,8 @@ fn password(facts: &Facts) -> Option<PasswordView> {
         table::Password::Correct => Some("correct"),
         table::Password::Wrong => Some("incorrect"),
     };
-    (facts.password_due || result.is_some()).then_some(PasswordView { needed: facts.password_due, result })
+    (facts.password_due || result.is_some())
+        .then_some(PasswordView { needed: facts.password_due, result })
 }
 
 fn questions(facts: &Facts) -> Option<QuestionsView> {

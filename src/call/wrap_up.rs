@@ -1,5 +1,6 @@
 //! The ways out: hand-over, hang-up, wrap-up, release.
 
+use crate::account::Standing;
 use crate::call::Call;
 use crate::call::effect::Effect;
 use crate::call::effect::EndedCall;
@@ -9,7 +10,6 @@ use crate::call::input::HandOver;
 use crate::call::input::Input;
 use crate::call::phase::HAND_OVER_MAX;
 use crate::call::phase::Phase;
-use crate::account::Standing;
 use crate::model::auth::Authentication;
 use crate::model::auth::PinResult;
 use crate::model::cause::Cause;
@@ -41,7 +41,10 @@ impl Call {
                 self.facts.note(now.wall, "handed over");
                 (Phase::HandedOver { until: now.up + self.facts.handed_over_max }, vec![])
             }
-            (Phase::HandingOver { answered, .. }, Input::Event(CallEvent::HandedOver(HandOver::Refused(status)))) => {
+            (
+                Phase::HandingOver { answered, .. },
+                Input::Event(CallEvent::HandedOver(HandOver::Refused(status))),
+            ) => {
                 self.facts.note(now.wall, format!("hand-over refused with {status}"));
                 self.not_handed_over(*answered, now)
             }
@@ -97,7 +100,11 @@ impl Call {
             self.facts.note(now.wall, format!("call ended: {}", cause.word()));
         }
         if !self.facts.authentication.is_final() && self.facts.verdict.is_none() {
-            let blocked = self.facts.customer.as_ref().is_some_and(|known| known.standing == Standing::Blocked);
+            let blocked = self
+                .facts
+                .customer
+                .as_ref()
+                .is_some_and(|known| known.standing == Standing::Blocked);
             self.facts.conclude(match (self.facts.call_failed, blocked) {
                 (true, true) => Authentication::Blocked,
                 (true, false) => Authentication::Failed,
@@ -111,19 +118,22 @@ impl Call {
 
     /// Reports the end of the call, once, as soon as nothing is on its way to disk.
     pub(crate) fn close_books(&mut self) -> Vec<Effect> {
-        if self.facts.ended_at.is_none() || self.facts.verdict.is_some() || self.facts.books_closed {
+        if self.facts.ended_at.is_none() || self.facts.verdict.is_some() || self.facts.books_closed
+        {
             return vec![];
         }
         self.facts.books_closed = true;
         let pin = self.facts.pin.as_ref().and_then(|pin| pin.result);
         let abandoned = pin == Some(PinResult::Abandoned) && !self.facts.attempt_made;
-        let outcome = if abandoned && self.facts.authentication == Authentication::NotAuthenticated {
+        let outcome = if abandoned && self.facts.authentication == Authentication::NotAuthenticated
+        {
             "abandoned"
         } else {
             self.facts.authentication.word()
         };
         let customer = self.facts.customer.as_ref().map(|known| known.id.clone());
-        let ended = EndedCall { class: self.facts.class, outcome, pin, view: self.view(), customer };
+        let ended =
+            EndedCall { class: self.facts.class, outcome, pin, view: self.view(), customer };
         vec![Effect::Ended(Box::new(ended))]
     }
 

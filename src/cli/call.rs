@@ -98,7 +98,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 impl CallArgs {
     fn plan(self) -> Result<CallPlan, BadCall> {
-        let to = Uri::parse(&self.to).ok().filter(|to| to.scheme() == "sip" && !to.host().is_empty());
+        let to =
+            Uri::parse(&self.to).ok().filter(|to| to.scheme() == "sip" && !to.host().is_empty());
         let mut call = CallPlan::new(to.ok_or(BadCall::To)?, FromLine::parse(&self.from)?);
         call.assert_identity = !self.no_identity;
         call.way = match (self.info, self.inband, self.both) {
@@ -128,7 +129,7 @@ enum BadCall {
 }
 
 /// Places the calls; the exit status is 0 when every one ended as the daemon intended, 2 for bad arguments.
-pub async fn run(args: CallArgs, prompts: Arc<PromptPack>, json: bool) -> anyhow::Result<u8> {
+pub async fn run(args: CallArgs, prompts: &PromptPack, json: bool) -> anyhow::Result<u8> {
     let pace = Pace { count: args.count, rate: args.rate };
     let printer = Printer { json, many: args.count > 1 };
     let plan = match args.plan() {
@@ -167,12 +168,13 @@ async fn place_all(
 ) -> anyhow::Result<Summary> {
     let bar = printer.progress(pace.count);
     let start = Instant::now();
-    let step = Duration::from_secs(1) / pace.rate;
-    let mut due: VecDeque<Instant> = (0..pace.count).map(|nth| start + step * nth).collect();
+    let apart = Duration::from_secs(1) / pace.rate;
+    let mut due: VecDeque<Instant> = (0..pace.count).map(|nth| start + apart * nth).collect();
     let mut calls = JoinSet::new();
     let mut summary = Summary::default();
     loop {
-        let next = due.front().copied().filter(|_| calls.len() < CONCURRENT_MAX && !stop.is_cancelled());
+        let next =
+            due.front().copied().filter(|_| calls.len() < CONCURRENT_MAX && !stop.is_cancelled());
         tokio::select! {
             () = sleep_until(next.unwrap_or(start)), if next.is_some() => {
                 due.pop_front();
@@ -204,7 +206,8 @@ impl Printer {
         if !self.many || !stderr().is_terminal() {
             return ProgressBar::hidden();
         }
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} calls, {per_sec}, {elapsed}");
+        let style =
+            ProgressStyle::with_template("{bar:40} {pos}/{len} calls, {per_sec}, {elapsed}");
         let bar = ProgressBar::new(u64::from(count));
         if let Ok(style) = style { bar.with_style(style) } else { bar }
     }
@@ -246,7 +249,9 @@ mod tests {
 
     #[test]
     fn arguments_make_a_plan() {
-        let plan = read("--to sip:1@127.0.0.1 --pin 9081726 --both --payload-type 96 --hangup-after 2.5").expect("good");
+        let plan =
+            read("--to sip:1@127.0.0.1 --pin 9081726 --both --payload-type 96 --hangup-after 2.5")
+                .expect("good");
         assert_eq!((plan.way, plan.telephone_event), (KeyWay::Both, 96));
         assert_eq!(plan.hangup_after, Some(Duration::from_millis(2500)));
         assert!(plan.pin.is_some() && plan.assert_identity);
@@ -254,11 +259,20 @@ mod tests {
 
     #[test]
     fn p11_a_complaint_about_a_secret_does_not_show_it() {
-        for line in ["--to sip:1@127.0.0.1 --pin 48270", "--to sip:1@127.0.0.1 --press 4827O", "--to sip:1@127.0.0.1 --customer 4827x"] {
+        for line in [
+            "--to sip:1@127.0.0.1 --pin 48270",
+            "--to sip:1@127.0.0.1 --press 4827O",
+            "--to sip:1@127.0.0.1 --customer 4827x",
+        ] {
             let fault = read(line).expect_err("refused");
             assert!(!fault.contains("4827"), "{fault}");
         }
-        for line in ["--to tel:1", "--to sips:1@h", "--to sip:1@h --info --both", "--to sip:1@h --hangup-after -1"] {
+        for line in [
+            "--to tel:1",
+            "--to sips:1@h",
+            "--to sip:1@h --info --both",
+            "--to sip:1@h --hangup-after -1",
+        ] {
             assert!(read(line).is_err(), "{line}");
         }
     }

@@ -18,7 +18,8 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
     let mut findings = vec![];
     match prepared.open_beside() {
         Ok(stores) => match stores.records.probe().await {
-            Ok(()) => findings.push(Finding::good("records", prepared.paths().records.display().to_string())),
+            Ok(()) => findings
+                .push(Finding::good("records", prepared.paths().records.display().to_string())),
             Err(error) => findings.push(Finding::bad("records", error.to_string())),
         },
         Err(error) => findings.push(Finding::bad("stores", format!("{error:#}"))),

@@ -75,7 +75,9 @@ async fn import(stores: &Stores, path: &PathBuf, json: bool) -> anyhow::Result<u
     let bytes = file.metadata().map_or(0, |metadata| metadata.len());
     let bar = progress(bytes);
     let reader = bar.wrap_read(BufReader::new(file));
-    let tally = take_in(stores, reader, |bad| bar.suspend(|| talk(&format!("{}: {bad}", path.display())))).await?;
+    let tally =
+        take_in(stores, reader, |bad| bar.suspend(|| talk(&format!("{}: {bad}", path.display()))))
+            .await?;
     bar.finish_and_clear();
     let Tally { created, changed, equal, bad } = tally;
     if json {
@@ -88,7 +90,9 @@ async fn import(stores: &Stores, path: &PathBuf, json: bool) -> anyhow::Result<u
 
 fn progress(bytes: u64) -> ProgressBar {
     let bar = ProgressBar::new(bytes);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent}% {bytes_per_sec} {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {percent}% {bytes_per_sec} {eta} left")
+    {
         bar.set_style(style);
     }
     bar
@@ -118,7 +122,12 @@ pub(crate) async fn take_in(
     Ok(tally)
 }
 
-async fn store(stores: &Stores, batch: Vec<Enrolment>, clock: &Clock, tally: &mut Tally) -> anyhow::Result<()> {
+async fn store(
+    stores: &Stores,
+    batch: Vec<Enrolment>,
+    clock: &Clock,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
     for imported in stores.records.import(batch, clock.wall()).await? {
         match imported {
             Imported::Created => tally.created += 1,
@@ -138,7 +147,9 @@ async fn enrolment(stores: &Stores, row: CustomerRow) -> anyhow::Result<Enrolmen
         Some(pin) => {
             let enrolled = stores.records.sealed_pin(id).await?;
             let same = match enrolled {
-                Some(sealed) => stores.pins.matches_whole(id, &sealed, &pin).await? == Verdict::Correct,
+                Some(sealed) => {
+                    stores.pins.matches_whole(id, &sealed, &pin).await? == Verdict::Correct
+                }
                 None => false,
             };
             let version = stores.records.next_pin_version(id).await?;
@@ -151,7 +162,8 @@ async fn enrolment(stores: &Stores, row: CustomerRow) -> anyhow::Result<Enrolmen
             let enrolled = stores.records.password_verifier(id).await?;
             let same = match enrolled {
                 Some(verifier) => {
-                    let verdict = stores.pins.verify_password(Some(verifier), password.clone()).await?;
+                    let verdict =
+                        stores.pins.verify_password(Some(verifier), password.clone()).await?;
                     verdict == Verdict::Correct
                 }
                 None => false,
@@ -174,7 +186,12 @@ async fn list(stores: &Stores, json: bool) -> anyhow::Result<u8> {
             } else {
                 let pin = if line.has_pin { "PIN" } else { "-" };
                 let standing = serde_json::to_value(line.standing)?;
-                print(&format!("{}\t{}\t{pin}\t{}", line.id, line.name, standing.as_str().unwrap_or_default()));
+                print(&format!(
+                    "{}\t{}\t{pin}\t{}",
+                    line.id,
+                    line.name,
+                    standing.as_str().unwrap_or_default()
+                ));
             }
         }
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,10 +24,12 @@ use crate::cli::customer::take_in;
 use crate::cli::print;
 use crate::cli::talk;
 use crate::config;
+use crate::engine::clock::Clock;
 use crate::lifecycle;
 use crate::model::ids::IntentHandle;
 use crate::push::audience::View;
 use crate::push::hub::Found;
+use crate::push::hub::Hub;
 use crate::sessions::Intent;
 use crate::sim;
 use crate::sim::CallReport;
@@ -63,10 +66,13 @@ pub struct DemoArgs {
 pub async fn run(common: &Common, args: DemoArgs) -> anyhow::Result<u8> {
     lifecycle::keep_memory_private();
     let http = args.http.unwrap_or_else(free_or_any);
-    anyhow::ensure!(http.ip().is_loopback(), "--http {http}: the demo's customers and keys are public; it serves loopback addresses only");
+    anyhow::ensure!(
+        http.ip().is_loopback(),
+        "--http {http}: the demo's customers and keys are public; it serves loopback addresses only"
+    );
     let folder = Folder::new()?;
     let prepared = app::prepare(configuration(common, http, &folder.0)?)?;
-    let ears = Arc::new(Ears::new(prepared.prompts()));
+    let ears = Arc::new(Ears::new(&prepared.prompts()));
     let stores = prepared.open()?;
     talk("Countersign demo: a throw-away daemon, made-up customers, simulated callers.");
     talk("  preparing   8 customers, a PIN each");
@@ -83,19 +89,27 @@ pub async fn run(common: &Common, args: DemoArgs) -> anyhow::Result<u8> {
 
 fn introduce(running: &Running, page: &str) {
     talk("  stores      embedded, in a temporary folder that goes when the demo ends");
-    talk(&format!("  telephony   SIP on {}, real RTP on loopback", running.sip.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
+    talk(&format!(
+        "  telephony   SIP on {}, real RTP on loopback",
+        running.sip.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    ));
     talk("");
     print(&format!("  agent's desktop   {page}"));
     talk("");
     talk("  Callers ring in below. On the page: take a call with Enter, and read what to do next.");
-    talk("  A caller from the app is authenticated; a known number keys two PIN digits; others key their");
-    talk("  customer number first. No digit is ever shown. Stop with Ctrl-C; nothing was installed.");
+    talk(
+        "  A caller from the app is authenticated; a known number keys two PIN digits; others key their",
+    );
+    talk(
+        "  customer number first. No digit is ever shown. Stop with Ctrl-C; nothing was installed.",
+    );
     talk("");
 }
 
 /// Lets the callers ring in and says how each of them fared.
 async fn play(running: &Running, ears: Arc<Ears>, args: &DemoArgs) -> anyhow::Result<u8> {
     let sip = running.sip.first().copied().context("the demo has a SIP listener")?;
+    let witness = Witness { hub: Arc::clone(&running.hub), clock: running.clock };
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
     let (told, mut tales) = mpsc::channel::<Tale>(AT_ONCE_MAX);
@@ -121,17 +135,19 @@ async fn play(running: &Running, ears: Arc<Ears>, args: &DemoArgs) -> anyhow::Re
                 let scenes = sim::scenes(placed / 6);
                 let Some(scene) = scenes.into_iter().nth(placed % 6) else { continue };
                 placed += 1;
-                let caller = Caller { number: placed, scene, to: Uri::parse(&format!("sip:+44800000100@{sip}"))?, sip };
+                let caller = Caller { number: placed, scene, to: Uri::parse(&format!("sip:+44800000100@{sip}"))? };
                 let plan = caller.plan(running).await?;
                 let (ears, stop, told) = (Arc::clone(&ears), stop.clone(), told.clone());
+                let witness = witness.clone();
                 tasks.spawn(async move {
                     let report = sim::place(Arc::new(plan), ears, stop).await;
+                    let Caller { number, scene, .. } = caller;
+                    let concluded = agreed(&witness, &scene, &report).await;
                     // Nobody listens any more when the demo was stopped.
-                    let _ = told.send(Tale { number: caller.number, scene: caller.scene, report }).await;
+                    let _ = told.send(Tale { number, scene, report, concluded }).await;
                 });
             }
         }
-        settle(running, &mut tally).await;
     }
     stop.cancel();
     tasks.close();
@@ -141,61 +157,85 @@ async fn play(running: &Running, ears: Arc<Ears>, args: &DemoArgs) -> anyhow::Re
     Ok(u8::from(args.exit && !(tally.ended == planned && tally.as_scripted == tally.ended)))
 }
 
-/// Compares what the caller lived through with what the daemon concluded.
-async fn settle(running: &Running, tally: &mut Tally) {
-    for tale in std::mem::take(&mut tally.unsettled) {
-        let until = tokio::time::Instant::now() + AGREE_WITHIN;
-        let mut concluded = conclusion(running, &tale.report);
-        while !tale.matches(concluded.as_ref()) && tokio::time::Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            concluded = conclusion(running, &tale.report);
+/// Waits until the daemon has concluded what the script says, or long enough.
+async fn agreed(witness: &Witness, scene: &Scene, report: &CallReport) -> Option<Conclusion> {
+    let until = Instant::now() + AGREE_WITHIN;
+    loop {
+        let concluded = witness.conclusion(report);
+        if matches(scene, concluded.as_ref()) || Instant::now() >= until {
+            return concluded;
         }
-        let good = tale.matches(concluded.as_ref()) && tale.scene.went_well(&tale.report);
-        tally.as_scripted += usize::from(good);
-        if !good {
-            talk(&format!("    call {} did not go as scripted: {:?}, {concluded:?}", tale.number, tale.report.outcome));
-        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Class, PIN result and authentication, as the daemon shows them.
-type Conclusion = (String, String, String);
+/// What the daemon shows of a call.
+#[derive(Debug)]
+struct Conclusion {
+    class: String,
+    pin: String,
+    authentication: String,
+}
 
-fn conclusion(running: &Running, report: &CallReport) -> Option<Conclusion> {
-    let everything = Identity {
-        agent: "demo-script".parse().ok()?,
-        name: None,
-        roles: vec![TokenRole::Supervisor],
-        queues: vec![],
-        expires_at: running.clock.wall().after(Duration::from_secs(60)),
-    };
-    let Found::Seen(call) = running.hub.call(&View::new(&everything, None), &report.call_id) else { return None };
-    let call: serde_json::Value = serde_json::from_str(&call).ok()?;
-    let word = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
-    let pin = call.get("pin").and_then(|pin| pin.get("result"));
-    Some((word(call.get("class")?), pin.map_or_else(|| "-".to_owned(), word), word(call.get("authentication")?)))
+/// Sees what a supervisor sees.
+#[derive(Clone)]
+struct Witness {
+    hub: Arc<Hub>,
+    clock: Clock,
+}
+
+impl Witness {
+    fn conclusion(&self, report: &CallReport) -> Option<Conclusion> {
+        let everything = Identity {
+            agent: "demo-script".parse().ok()?,
+            name: None,
+            roles: vec![TokenRole::Supervisor],
+            queues: vec![],
+            expires_at: self.clock.wall().after(Duration::from_mins(1)),
+        };
+        let view = View::new(&everything, None);
+        let Found::Seen(call) = self.hub.call(&view, &report.call_id) else { return None };
+        let call: serde_json::Value = serde_json::from_str(&call).ok()?;
+        let word = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
+        let pin = call.get("pin").and_then(|pin| pin.get("result"));
+        Some(Conclusion {
+            class: word(call.get("class")?),
+            pin: pin.map_or_else(|| "-".to_owned(), word),
+            authentication: word(call.get("authentication")?),
+        })
+    }
+}
+
+fn matches(scene: &Scene, concluded: Option<&Conclusion>) -> bool {
+    let pin = scene.pin.map(|pin| serde_json::to_value(pin).unwrap_or_default());
+    let pin = pin.as_ref().and_then(serde_json::Value::as_str).unwrap_or("-");
+    concluded.is_some_and(|found| {
+        found.class == scene.class.word()
+            && found.pin == pin
+            && found.authentication == scene.authentication.word()
+    })
 }
 
 struct Caller {
     number: usize,
     scene: Scene,
     to: Uri,
-    sip: SocketAddr,
 }
 
 impl Caller {
     async fn plan(&self, running: &Running) -> anyhow::Result<sim::CallPlan> {
-        let Some(order) = self.scene.intent else { return Ok(self.scene.plan(self.to.clone(), None)) };
+        let Some(order) = self.scene.intent else {
+            return Ok(self.scene.plan(self.to.clone(), None));
+        };
         let handle = IntentHandle::new(rand::random());
         let intent = Intent {
             customer: order.customer_id.parse()?,
             number: order.number.parse()?,
             dnis: None,
             purpose: Some("demo".into()),
-            expires_at: running.clock.wall().after(Duration::from_secs(120)),
+            expires_at: running.clock.wall().after(Duration::from_mins(2)),
         };
         running.sessions.put_intent(handle.clone(), intent).await?;
-        debug_assert!(self.sip.ip().is_loopback());
         Ok(self.scene.plan(self.to.clone(), Some(&handle)))
     }
 }
@@ -205,21 +245,19 @@ struct Tale {
     number: usize,
     scene: Scene,
     report: CallReport,
+    concluded: Option<Conclusion>,
 }
 
 impl Tale {
     fn line(&self) -> String {
         let seconds = std::time::Duration::from_millis(self.report.total_ms).as_secs_f32();
         let class = self.scene.class.word();
-        format!("  call {:<3} {:<62} {class:<18} {:<12} {seconds:>5.1} s", self.number, self.scene.title, self.report.outcome.word())
-    }
-
-    fn matches(&self, concluded: Option<&Conclusion>) -> bool {
-        let pin = self.scene.pin.map(|pin| serde_json::to_value(pin).unwrap_or_default());
-        let pin = pin.as_ref().and_then(serde_json::Value::as_str).unwrap_or("-");
-        concluded.is_some_and(|(class, result, authentication)| {
-            class == self.scene.class.word() && result == pin && authentication == self.scene.authentication.word()
-        })
+        format!(
+            "  call {:<3} {:<62} {class:<18} {:<12} {seconds:>5.1} s",
+            self.number,
+            self.scene.title,
+            self.report.outcome.word()
+        )
     }
 }
 
@@ -227,18 +265,30 @@ impl Tale {
 struct Tally {
     ended: usize,
     as_scripted: usize,
-    unsettled: Vec<Tale>,
     words: Vec<String>,
 }
 
 impl Tally {
     fn add(&mut self, tale: &Tale) {
         self.ended += 1;
-        let pin = tale.scene.pin.map_or_else(String::new, |pin| format!(", PIN {pin:?}").to_lowercase());
+        let pin =
+            tale.scene.pin.map_or_else(String::new, |pin| format!(", PIN {pin:?}").to_lowercase());
         let pin = pin.replace("pin", "PIN");
-        self.words.push(format!("{}{pin}, {}", tale.scene.class.word(), tale.report.outcome.word()));
-        let Tale { number, scene, report, .. } = tale;
-        self.unsettled.push(Tale { number: *number, scene: scene.clone(), report: report.clone() });
+        self.words.push(format!(
+            "{}{pin}, {}",
+            tale.scene.class.word(),
+            tale.report.outcome.word()
+        ));
+        let good =
+            matches(&tale.scene, tale.concluded.as_ref()) && tale.scene.went_well(&tale.report);
+        self.as_scripted += usize::from(good);
+        if !good {
+            let Tale { number, report, concluded, .. } = tale;
+            talk(&format!(
+                "    call {number} did not go as scripted: {:?}, {concluded:?}",
+                report.outcome
+            ));
+        }
     }
 
     fn summary(&self) -> String {
@@ -246,8 +296,9 @@ impl Tally {
         for words in &self.words {
             *counts.entry(words).or_default() += 1;
         }
-        let lines = counts.iter().map(|(words, count)| format!("\n    {count} × {words}")).collect::<String>();
-        format!("\n  {} calls, {} as scripted{lines}", self.ended, self.as_scripted)
+        let lines: Vec<_> =
+            counts.iter().map(|(words, count)| format!("    {count} × {words}")).collect();
+        format!("\n  {} calls, {} as scripted\n{}", self.ended, self.as_scripted, lines.join("\n"))
     }
 }
 
@@ -259,7 +310,11 @@ fn free_or_any() -> SocketAddr {
     }
 }
 
-fn configuration(common: &Common, http: SocketAddr, folder: &Path) -> anyhow::Result<config::Config> {
+fn configuration(
+    common: &Common,
+    http: SocketAddr,
+    folder: &Path,
+) -> anyhow::Result<config::Config> {
     let text = format!(
         "[http]\nlisten = \"{http}\"\n\
          [sip]\nlisten = [\"udp:127.0.0.1:0\"]\nqueue_uri = \"sip:queue@127.0.0.1:5070\"\nhanded_over_max_seconds = 120\n\
@@ -280,9 +335,9 @@ fn token(stores: &app::Stores) -> anyhow::Result<String> {
         roles: vec![TokenRole::Agent],
         name: Some("Demo agent".into()),
         queues: vec![],
-        ttl: Duration::from_secs(86_400),
+        ttl: Duration::from_hours(24),
     };
-    let now = crate::engine::clock::Clock::start().wall();
+    let now = Clock::start().wall();
     Ok(auth::mint(&stores.local_key.bytes, &grant, &auth::TokenRules::default(), now)?)
 }
 
@@ -291,7 +346,11 @@ fn open_in_browser(page: &str) {
     let screen = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
     if screen && std::io::stderr().is_terminal() {
         let quiet = std::process::Stdio::null;
-        let opener = std::process::Command::new("xdg-open").arg(page).stdout(quiet()).stderr(quiet()).spawn();
+        let opener = std::process::Command::new("xdg-open")
+            .arg(page)
+            .stdout(quiet())
+            .stderr(quiet())
+            .spawn();
         if opener.is_err() {
             talk("  (open the address above in a browser)");
         }
@@ -305,8 +364,12 @@ impl Folder {
     fn new() -> anyhow::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
         let random: [u8; 8] = rand::random();
-        let path = std::env::temp_dir().join(format!("countersign-demo-{}", crate::model::ids::hex(&random)));
-        std::fs::DirBuilder::new().mode(0o700).create(&path).with_context(|| path.display().to_string())?;
+        let path = std::env::temp_dir()
+            .join(format!("countersign-demo-{}", crate::model::ids::hex(&random)));
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| path.display().to_string())?;
         Ok(Self(path))
     }
 }

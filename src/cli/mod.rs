@@ -12,7 +12,6 @@ pub mod token;
 use std::io;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::CommandFactory;
 use clap::Parser;
@@ -86,7 +85,7 @@ impl Cli {
                 Command::Check => check::run(&common).await,
                 Command::Call(args) => {
                     let prompts = prompts::load(&config(&common)?)?;
-                    call::run(args, Arc::new(prompts), common.json).await
+                    call::run(args, &prompts, common.json).await
                 }
                 Command::Customer(command) => customer::run(&common, command).await,
                 Command::Token(args) => token::run(&common, args),

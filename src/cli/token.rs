@@ -21,7 +21,7 @@ use crate::wire::identity::TokenRole;
 /// Whose token, and what it grants.
 #[derive(Args, Debug)]
 pub struct TokenArgs {
-    /// A role: agent, supervisor, pin_admin, platform, app or admin; may be repeated
+    /// A role: agent, supervisor, `pin_admin`, platform, app or admin; may be repeated
     #[arg(long, required = true, value_parser = role)]
     role: Vec<TokenRole>,
     /// Whose token: the agent's or system's name
@@ -72,7 +72,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         Some("d") => 86_400,
         _ => return Err("write a number with s, m, h or d, for example 8h".into()),
     };
-    let number: u64 = digits.parse().map_err(|_| "write a number with s, m, h or d, for example 8h")?;
+    let number: u64 =
+        digits.parse().map_err(|_| "write a number with s, m, h or d, for example 8h")?;
     let seconds = number.checked_mul(factor).filter(|seconds| (1..=31_536_000).contains(seconds));
     seconds.map(Duration::from_secs).ok_or_else(|| "write 1s to 365d".into())
 }
@@ -83,7 +84,17 @@ mod tests {
 
     #[test]
     fn durations_read_as_people_write_them() {
-        for (text, seconds) in [("90s", Some(90)), ("30m", Some(1800)), ("8h", Some(28_800)), ("7d", Some(604_800)), ("60", Some(60)), ("0s", None), ("8 h", None), ("h", None), ("99999d", None)] {
+        for (text, seconds) in [
+            ("90s", Some(90)),
+            ("30m", Some(1800)),
+            ("8h", Some(28_800)),
+            ("7d", Some(604_800)),
+            ("60", Some(60)),
+            ("0s", None),
+            ("8 h", None),
+            ("h", None),
+            ("99999d", None),
+        ] {
             assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs), "{text}");
         }
     }

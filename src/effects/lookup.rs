@@ -30,20 +30,25 @@ pub(crate) async fn caller(
     let intent = match intent {
         None => IntentFound::NotPresented,
         Some(PresentedIntent::Unreadable) => IntentFound::Refused("unreadable"),
-        Some(PresentedIntent::Handle(handle)) => match world.sessions.redeem_intent(&handle, now).await {
-            Ok(Redeemed::Good(intent)) => match known(world, &intent.customer, number).await {
-                Err(Down) => IntentFound::Refused("unavailable"),
-                Ok(customer) => IntentFound::Good {
-                    customer,
-                    number_agrees: number == Some(&intent.number),
-                    dnis_agrees: intent.dnis.as_deref().is_none_or(|announced| same_number(announced, dnis)),
+        Some(PresentedIntent::Handle(handle)) => {
+            match world.sessions.redeem_intent(&handle, now).await {
+                Ok(Redeemed::Good(intent)) => match known(world, &intent.customer, number).await {
+                    Err(Down) => IntentFound::Refused("unavailable"),
+                    Ok(customer) => IntentFound::Good {
+                        customer,
+                        number_agrees: number == Some(&intent.number),
+                        dnis_agrees: intent
+                            .dnis
+                            .as_deref()
+                            .is_none_or(|announced| same_number(announced, dnis)),
+                    },
                 },
-            },
-            Ok(Redeemed::Expired) => IntentFound::Refused("expired"),
-            Ok(Redeemed::Used) => IntentFound::Refused("used"),
-            Ok(Redeemed::Unknown) => IntentFound::Refused("unknown"),
-            Err(_) => IntentFound::Refused("unavailable"),
-        },
+                Ok(Redeemed::Expired) => IntentFound::Refused("expired"),
+                Ok(Redeemed::Used) => IntentFound::Refused("used"),
+                Ok(Redeemed::Unknown) => IntentFound::Refused("unknown"),
+                Err(_) => IntentFound::Refused("unavailable"),
+            }
+        }
     };
     if let IntentFound::Refused(why) = intent {
         counter!("countersign_intents_refused_total", "why" => why).increment(1);

@@ -31,12 +31,13 @@ use crate::call::input::Input;
 use crate::call::input::Judgement;
 use crate::call::input::Ticket;
 use crate::call::view::CallView;
+use crate::effects::replies::Replies;
 use crate::engine::CallHandle;
 use crate::engine::Effects;
 use crate::engine::Taken;
 use crate::engine::clock::Clock;
-use crate::effects::replies::Replies;
 use crate::model::auth::Verdict;
+use crate::model::digits::SecretText;
 use crate::model::ids::CallId;
 use crate::model::ids::CustomerId;
 use crate::pin::workers::PinWorkers;
@@ -124,7 +125,13 @@ impl Carrier {
         }
     }
 
-    fn audit(&self, taken: Taken, actor: String, what: &'static str, body: serde_json::Value) -> AuditEntry {
+    fn audit(
+        &self,
+        taken: Taken,
+        actor: String,
+        what: &'static str,
+        body: serde_json::Value,
+    ) -> AuditEntry {
         let (call, customer) = (Some(self.call.clone()), self.customer.clone());
         AuditEntry { at: taken.now.wall, actor, what: what.into(), call, customer, body }
     }
@@ -137,9 +144,11 @@ impl Carrier {
 
     fn ended(&self, ended: EndedCall, taken: Taken) {
         let class = ended.class.map_or("none", |class| class.word());
-        counter!("countersign_calls_total", "class" => class, "outcome" => ended.outcome).increment(1);
+        counter!("countersign_calls_total", "class" => class, "outcome" => ended.outcome)
+            .increment(1);
         info!(call = %self.call, class, outcome = ended.outcome, "call ended");
-        let body = serde_json::json!({ "class": class, "outcome": ended.outcome, "pin": ended.pin });
+        let body =
+            serde_json::json!({ "class": class, "outcome": ended.outcome, "pin": ended.pin });
         let entry = self.audit(taken, "system".into(), "call_ended", body);
         let record = self.record(&ended.view, ended.customer, taken);
         let world = Arc::clone(&self.world);
@@ -191,7 +200,9 @@ impl Carrier {
                 self.ask(call, async move { Input::LookedUp(Box::new(work.await)) });
             }
             Effect::LookUpKeyed(claimed) => {
-                self.ask(call, async move { Input::KeyedLookedUp(lookup::keyed(&world, &claimed).await) });
+                self.ask(call, async move {
+                    Input::KeyedLookedUp(lookup::keyed(&world, &claimed).await)
+                });
             }
             Effect::Draw(subject) => self.draw(subject, taken, call),
             Effect::Reserve { subject, entry, last, positions, rule } => {
@@ -199,7 +210,9 @@ impl Carrier {
                 self.reserve(entry, taken, call);
             }
             Effect::Judge { subject, positions, keys } => {
-                self.ask(call, async move { Input::Judged(judge(&world, subject, positions, keys).await) });
+                self.ask(call, async move {
+                    Input::Judged(judge(&world, subject, positions, keys).await)
+                });
             }
             Effect::Settle { ticket, verdict } => self.settle(ticket, verdict, taken, call),
             Effect::RecordResult { customer, result, rule } => {
@@ -216,14 +229,7 @@ impl Carrier {
                 }
             }
             Effect::JudgePassword { customer, said, reply } => self.ask(call, async move {
-                let verifier = match customer {
-                    Some(id) => timed("password_verifier", world.records.password_verifier(&id)).await,
-                    None => Ok(None),
-                };
-                let judgement = match verifier {
-                    Err(Down) => Judgement::Unavailable,
-                    Ok(verifier) => judged(world.pins.verify_password(verifier, said).await),
-                };
+                let judgement = judge_password(&world, customer, said).await;
                 Input::PasswordJudged { judgement, reply }
             }),
             Effect::AuditReveal { question, by, reply } => {
@@ -236,7 +242,9 @@ impl Carrier {
             }
             Effect::Audit { actor, what, body } => {
                 let entry = self.audit(taken, actor, what, body);
-                self.later(async move { report("audit", timed("audit", world.records.audit(entry)).await) });
+                self.later(async move {
+                    report("audit", timed("audit", world.records.audit(entry)).await);
+                });
             }
             Effect::Publish(_)
             | Effect::Answer
@@ -267,13 +275,25 @@ impl Carrier {
         let world = Arc::clone(&self.world);
         let id = self.call.clone();
         let now = taken.now.wall;
-        let dummy = self.audit(taken, "system".into(), "pin_entry_without_account", serde_json::json!({ "entry": entry.number }));
+        let dummy = self.audit(
+            taken,
+            "system".into(),
+            "pin_entry_without_account",
+            serde_json::json!({ "entry": entry.number }),
+        );
         self.ask(call, async move {
             Input::Reserved(match entry.subject {
                 Subject::Account(customer) => {
                     let Entry { number, last, positions, rule, .. } = entry;
-                    let reservation =
-                        Reservation { call: id, customer, entry: number, last, positions, rule, at: now };
+                    let reservation = Reservation {
+                        call: id,
+                        customer,
+                        entry: number,
+                        last,
+                        positions,
+                        rule,
+                        at: now,
+                    };
                     let reserved = timed("reserve", world.records.reserve(reservation)).await;
                     reserved.map(|attempt| Ticket::Attempt(attempt.0))
                 }
@@ -298,7 +318,8 @@ impl Carrier {
             };
             Input::Settled(match ticket {
                 Ticket::Attempt(attempt) => {
-                    let settled = timed("settle", world.records.settle(AttemptId(attempt), how, now)).await;
+                    let settled =
+                        timed("settle", world.records.settle(AttemptId(attempt), how, now)).await;
                     settled.map(after_event)
                 }
                 Ticket::Dummy => match timed("settle", world.records.audit(dummy)).await {
@@ -313,7 +334,9 @@ impl Carrier {
         if let Some(view) = self.shown.take() {
             let record = self.record(&view, self.customer.clone(), taken);
             let world = Arc::clone(&self.world);
-            self.later(async move { report("save_call", timed("save_call", world.records.save_call(record)).await) });
+            self.later(async move {
+                report("save_call", timed("save_call", world.records.save_call(record)).await);
+            });
         }
         self.world.hub.remove(&self.call);
     }
@@ -355,6 +378,21 @@ async fn judge(
     let nobody = || CustomerId::try_from("nobody".to_owned()).ok();
     let Some(account) = account.or_else(nobody) else { return Judgement::Unavailable };
     judged(world.pins.verify(&account, sealed, positions, keys).await)
+}
+
+async fn judge_password(
+    world: &World,
+    customer: Option<CustomerId>,
+    said: SecretText,
+) -> Judgement {
+    let verifier = match customer {
+        Some(id) => timed("password_verifier", world.records.password_verifier(&id)).await,
+        None => Ok(None),
+    };
+    match verifier {
+        Err(Down) => Judgement::Unavailable,
+        Ok(verifier) => judged(world.pins.verify_password(verifier, said).await),
+    }
 }
 
 fn judged(outcome: Result<Verdict, crate::pin::PinError>) -> Judgement {
@@ -415,7 +453,8 @@ pub(crate) async fn timed<T>(
     let started = tokio::time::Instant::now();
     let outcome = timeout(STORE_MAX, work).await;
     let seconds = started.elapsed().as_secs_f64();
-    metrics::histogram!("countersign_store_seconds", "store" => "records", "op" => op).record(seconds);
+    metrics::histogram!("countersign_store_seconds", "store" => "records", "op" => op)
+        .record(seconds);
     match outcome {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {

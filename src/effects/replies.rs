@@ -28,7 +28,11 @@ pub struct Replies {
 
 impl Replies {
     /// Sends a request into a call and waits for what came of it.
-    pub async fn ask(&self, call: &CallHandle, input: impl FnOnce(Reply) -> Input) -> Result<(), Refusal> {
+    pub async fn ask(
+        &self,
+        call: &CallHandle,
+        input: impl FnOnce(Reply) -> Input,
+    ) -> Result<(), Refusal> {
         let reply = Reply(self.next.fetch_add(1, Ordering::Relaxed));
         let (answer, answered) = oneshot::channel();
         self.waiting().insert(reply.0, answer);

@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn x16_a_number_is_worth_what_the_network_says() {
         let ani: PhoneNumber = "+442079460123".parse().expect("a number");
-        let asserted = |attestation| Caller { ani: Some(ani.clone()), attestation, ..Caller::default() };
+        let asserted =
+            |attestation| Caller { ani: Some(ani.clone()), attestation, ..Caller::default() };
         for (attestation, trust) in [
             (Attestation::Full, NumberTrust::High),
             (Attestation::None, NumberTrust::Medium),

@@ -72,7 +72,10 @@ mod tests {
             email: Some(SecretText::new("one@example.org".into())),
             language: None,
             flags: vec![],
-            facts: BTreeMap::from([("place_of_birth".parse().expect("a key"), SecretText::new("Ghent".into()))]),
+            facts: BTreeMap::from([(
+                "place_of_birth".parse().expect("a key"),
+                SecretText::new("Ghent".into()),
+            )]),
         };
         let shown = format!("{customer:?}");
         assert!(!shown.contains("Ghent") && !shown.contains("example.org"), "{shown}");

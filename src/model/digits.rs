@@ -255,7 +255,11 @@ impl TryFrom<(u8, u8)> for Positions {
     type Error = &'static str;
     fn try_from((low, high): (u8, u8)) -> Result<Self, Self::Error> {
         let well_formed = low >= 1 && low < high && high <= 7;
-        if well_formed { Ok(Self(low, high)) } else { Err("positions are two of 1 to 7, ascending") }
+        if well_formed {
+            Ok(Self(low, high))
+        } else {
+            Err("positions are two of 1 to 7, ascending")
+        }
     }
 }
 

@@ -96,7 +96,12 @@ impl CallId {
             bits |= u128::from(byte) << shift;
         }
         let letters = (0..26).rev().map(|place| (bits >> (place * 5)) & 31);
-        Self(letters.filter_map(|five| ALPHABET.get(five as usize)).map(|b| char::from(*b)).collect())
+        Self(
+            letters
+                .filter_map(|five| ALPHABET.get(five as usize))
+                .map(|b| char::from(*b))
+                .collect(),
+        )
     }
 }
 

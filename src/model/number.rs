@@ -20,7 +20,8 @@ impl PhoneNumber {
     /// Reads a number as trunks and people write it: `+44 20 7946 0123`, `00442079460123`,
     /// `442079460123`, and national forms where `country` (ISO 3166, two letters) is known.
     pub fn parse_lenient(text: &str, country: Option<&str>) -> Result<Self, NotE164> {
-        let plain: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')')).collect();
+        let plain: String =
+            text.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')')).collect();
         if let Some(international) = plain.strip_prefix("00") {
             return Self::from_str(&format!("+{international}"));
         }

@@ -9,7 +9,9 @@ use serde::Deserialize;
 use serde::Serialize;
 
 /// Milliseconds since 1970-01-01T00:00:00Z. For people, records and tokens; it may jump.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 

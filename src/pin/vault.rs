@@ -13,13 +13,13 @@ use zeroize::Zeroizing;
 
 use crate::model::digits::Positions;
 use crate::model::ids::CustomerId;
+use crate::model::sealed_pin::SealedPin;
 use crate::pin::PinError;
 use crate::pin::kdf::Cost;
 use crate::pin::kdf::Input;
 use crate::pin::kdf::Kdf;
 use crate::pin::kdf::SALT_LEN;
 use crate::pin::pepper::Pepper;
-use crate::model::sealed_pin::SealedPin;
 
 const LABEL: &[u8] = b"countersign/pin-pair/v1";
 const TAG_LEN: usize = 16;

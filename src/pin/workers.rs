@@ -14,6 +14,7 @@ use crate::model::digits::SecretKeys;
 use crate::model::digits::SecretText;
 use crate::model::digits::VoicePin;
 use crate::model::ids::CustomerId;
+use crate::model::sealed_pin::SealedPin;
 use crate::pin::PinError;
 use crate::pin::kdf::Cost;
 use crate::pin::lanes::Lane;
@@ -23,7 +24,6 @@ use crate::pin::password;
 use crate::pin::pepper::Pepper;
 use crate::pin::vault::Lock;
 use crate::pin::vault::Tag;
-use crate::model::sealed_pin::SealedPin;
 
 /// How much hashing costs and how much of it may wait. The section `[pin]`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -20,7 +20,8 @@ use crate::policy::table::Row;
 use crate::policy::table::State;
 
 /// The built-in profiles: name and text.
-pub const BUILT_IN: &[(&str, &str)] = &[("retail", include_str!("../../config/policies/retail.toml"))];
+pub const BUILT_IN: &[(&str, &str)] =
+    &[("retail", include_str!("../../config/policies/retail.toml"))];
 
 /// When the agent may see the answer on file (X11).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
@@ -151,7 +152,11 @@ impl Profile {
             ("block.wrong_entries", raw.block.wrong_entries, 1..=20),
         ] {
             if !range.contains(&value) {
-                problems.push(format!("{file}: {key} = {value}: write {} to {}", range.start(), range.end()));
+                problems.push(format!(
+                    "{file}: {key} = {value}: write {} to {}",
+                    range.start(),
+                    range.end()
+                ));
             }
         }
         if !problems.is_empty() {
@@ -167,7 +172,9 @@ impl Profile {
                 attempts: raw.capture.attempts,
                 digit_timeout: Duration::from_millis(raw.capture.digit_timeout_ms.into()),
                 reprompts: raw.capture.reprompts,
-                customer_number_timeout: Duration::from_millis(raw.capture.customer_number_timeout_ms.into()),
+                customer_number_timeout: Duration::from_millis(
+                    raw.capture.customer_number_timeout_ms.into(),
+                ),
             },
             block: raw.block,
             wrap_up_max: Duration::from_secs(raw.wrap_up.agent_seconds.into()),
@@ -236,21 +243,33 @@ struct RawQuestions {
 }
 
 impl Raw {
-    fn question_sets(&self, file: &str, problems: &mut Vec<String>) -> BTreeMap<String, QuestionSet> {
+    fn question_sets(
+        &self,
+        file: &str,
+        problems: &mut Vec<String>,
+    ) -> BTreeMap<String, QuestionSet> {
         let mut sets = BTreeMap::new();
         for (name, raw) in &self.questions {
             let mut ask = vec![];
             for key in &raw.ask {
                 match self.catalogue.get(key) {
                     Some(text) => ask.push((key.clone(), text.clone())),
-                    None => problems.push(format!("{file}: [questions.{name}]: {key} has no text in [catalogue]")),
+                    None => problems.push(format!(
+                        "{file}: [questions.{name}]: {key} has no text in [catalogue]"
+                    )),
                 }
             }
             if raw.required == 0 || usize::from(raw.required) > raw.ask.len() {
                 let most = raw.ask.len();
-                problems.push(format!("{file}: [questions.{name}]: required = {}: write 1 to {most}", raw.required));
+                problems.push(format!(
+                    "{file}: [questions.{name}]: required = {}: write 1 to {most}",
+                    raw.required
+                ));
             }
-            sets.insert(name.clone(), QuestionSet { required: raw.required, reveal: raw.reveal, ask });
+            sets.insert(
+                name.clone(),
+                QuestionSet { required: raw.required, reveal: raw.reveal, ask },
+            );
         }
         sets
     }
@@ -304,15 +323,26 @@ mod tests {
     fn b13_b15_the_sentences_are_the_sources_own() {
         let texts = retail().texts;
         assert_eq!(texts.passed, "Congratulations - Customer is fully authenticated");
-        assert!(texts.failed.contains("cannot proceed further any account related queries/requests"));
+        assert!(
+            texts.failed.contains("cannot proceed further any account related queries/requests")
+        );
     }
 
     #[test]
     fn a_gap_an_overlap_and_a_dead_end_are_refused_with_their_row() {
         let (_, text) = BUILT_IN[0];
-        let without_row = text.replacen("[[unverified]]\npin = \"unavailable\"\nnext = \"system_unavailable\"\n", "", 1);
-        let overlap = format!("{text}\n[[unverified]]\npin = \"correct\"\nnext = \"authenticated\"\n");
-        let dead_end = text.replacen("pin = \"correct\"\nnext = \"authenticated\"", "pin = \"correct\"\nnext = \"pin\"", 1);
+        let without_row = text.replacen(
+            "[[unverified]]\npin = \"unavailable\"\nnext = \"system_unavailable\"\n",
+            "",
+            1,
+        );
+        let overlap =
+            format!("{text}\n[[unverified]]\npin = \"correct\"\nnext = \"authenticated\"\n");
+        let dead_end = text.replacen(
+            "pin = \"correct\"\nnext = \"authenticated\"",
+            "pin = \"correct\"\nnext = \"pin\"",
+            1,
+        );
         let no_set = text.replacen("set = \"two_of_three\"", "set = \"two_of_tree\"", 1);
         for (text, expected) in [
             (without_row, "no row fits pin = unavailable"),

@@ -117,20 +117,28 @@ pub fn faults(rows: &[Row], set_exists: impl Fn(&str) -> bool) -> Vec<String> {
         match fitting.as_slice() {
             [] => faults.push(format!("no row fits {state}; add one")),
             [_] => {}
-            [one, other, ..] => faults.push(format!("rows {one} and {other} overlap at {state}; narrow one of them")),
+            [one, other, ..] => faults
+                .push(format!("rows {one} and {other} overlap at {state}; narrow one of them")),
         }
     }
     for (number, row) in (1..).zip(rows) {
-        let repeats = |asked: fn(State) -> bool| states().any(|state| row.fits(state) && asked(state));
+        let repeats =
+            |asked: fn(State) -> bool| states().any(|state| row.fits(state) && asked(state));
         match &row.next {
             Next::Pin if repeats(|state| state.pin != Pin::Pending) => {
-                faults.push(format!("row {number} asks for the PIN again after its result; write pin = \"pending\""));
+                faults.push(format!(
+                    "row {number} asks for the PIN again after its result; write pin = \"pending\""
+                ));
             }
             Next::Password if repeats(|state| state.password != Password::Pending) => {
-                faults.push(format!("row {number} asks for the password again; write password = \"pending\""));
+                faults.push(format!(
+                    "row {number} asks for the password again; write password = \"pending\""
+                ));
             }
             Next::Questions(_) if repeats(|state| state.questions != Questions::Pending) => {
-                faults.push(format!("row {number} asks the questions again; write questions = \"pending\""));
+                faults.push(format!(
+                    "row {number} asks the questions again; write questions = \"pending\""
+                ));
             }
             Next::Questions(set) if !set_exists(set) => {
                 faults.push(format!("row {number}: there is no [questions.{set}]"));
@@ -182,6 +190,10 @@ struct RawRow {
     set: Option<String>,
 }
 
+fn column<T>(raw: Option<OneOrMore<T>>) -> Vec<T> {
+    raw.map(OneOrMore::into_vec).unwrap_or_default()
+}
+
 impl TryFrom<RawRow> for Row {
     type Error = String;
     fn try_from(raw: RawRow) -> Result<Self, String> {
@@ -200,9 +212,11 @@ impl TryFrom<RawRow> for Row {
                 ));
             }
         };
-        fn column<T>(raw: Option<OneOrMore<T>>) -> Vec<T> {
-            raw.map(OneOrMore::into_vec).unwrap_or_default()
-        }
-        Ok(Self { pin: column(raw.pin), password: column(raw.password), questions: column(raw.questions), next })
+        Ok(Self {
+            pin: column(raw.pin),
+            password: column(raw.password),
+            questions: column(raw.questions),
+            next,
+        })
     }
 }

@@ -169,15 +169,28 @@ pub trait Records: Send + Sync + 'static {
     async fn probe(&self) -> Result<(), RecordsError>;
 
     /// The customers with this number on file, at most `limit`.
-    async fn customers_with_number(&self, number: &PhoneNumber, limit: usize) -> Result<Vec<CustomerId>, RecordsError>;
+    async fn customers_with_number(
+        &self,
+        number: &PhoneNumber,
+        limit: usize,
+    ) -> Result<Vec<CustomerId>, RecordsError>;
     /// One customer.
     async fn customer(&self, id: &CustomerId) -> Result<Option<Customer>, RecordsError>;
     /// The customer with this keypad id.
-    async fn customer_by_keypad(&self, keypad_id: &str) -> Result<Option<CustomerId>, RecordsError>;
+    async fn customer_by_keypad(&self, keypad_id: &str)
+    -> Result<Option<CustomerId>, RecordsError>;
     /// Customers after this id, in order of id.
-    async fn customers(&self, after: Option<&CustomerId>, limit: usize) -> Result<Vec<CustomerLine>, RecordsError>;
+    async fn customers(
+        &self,
+        after: Option<&CustomerId>,
+        limit: usize,
+    ) -> Result<Vec<CustomerLine>, RecordsError>;
     /// Stores customers, all in one transaction; equal rows change nothing. One answer a row.
-    async fn import(&self, rows: Vec<Enrolment>, now: Timestamp) -> Result<Vec<Imported>, RecordsError>;
+    async fn import(
+        &self,
+        rows: Vec<Enrolment>,
+        now: Timestamp,
+    ) -> Result<Vec<Imported>, RecordsError>;
 
     /// The security state of an account.
     async fn account(&self, id: &CustomerId) -> Result<Option<Account>, RecordsError>;
@@ -189,13 +202,30 @@ pub trait Records: Send + Sync + 'static {
     async fn password_verifier(&self, id: &CustomerId) -> Result<Option<String>, RecordsError>;
 
     /// The positions to ask: the sticky pair, or a draw with `random`, stored before it is answered (§3.4).
-    async fn challenge(&self, id: &CustomerId, random: u64, now: Timestamp) -> Result<Positions, RecordsError>;
+    async fn challenge(
+        &self,
+        id: &CustomerId,
+        random: u64,
+        now: Timestamp,
+    ) -> Result<Positions, RecordsError>;
     /// Writes an attempt down before its hash is computed (5.15).
     async fn reserve(&self, reservation: Reservation) -> Result<AttemptId, RecordsError>;
     /// Ends a reserved attempt, with counters and audit in the same transaction. Repeating it changes nothing.
-    async fn settle(&self, attempt: AttemptId, how: Settlement, now: Timestamp) -> Result<AccountAfter, RecordsError>;
+    async fn settle(
+        &self,
+        attempt: AttemptId,
+        how: Settlement,
+        now: Timestamp,
+    ) -> Result<AccountAfter, RecordsError>;
     /// Records how a call ended for the account.
-    async fn call_result(&self, call: &CallId, customer: &CustomerId, result: CallResult, rule: BlockRule, now: Timestamp) -> Result<AccountAfter, RecordsError>;
+    async fn call_result(
+        &self,
+        call: &CallId,
+        customer: &CustomerId,
+        result: CallResult,
+        rule: BlockRule,
+        now: Timestamp,
+    ) -> Result<AccountAfter, RecordsError>;
 
     /// Stores a call's last state.
     async fn save_call(&self, call: CallRecord) -> Result<(), RecordsError>;
@@ -205,5 +235,9 @@ pub trait Records: Send + Sync + 'static {
     /// Appends to the audit chain.
     async fn audit(&self, entry: AuditEntry) -> Result<(), RecordsError>;
     /// The audit chain from entry number `from`, at most `limit` lines, with numbers and hashes.
-    async fn audit_from(&self, from: u64, limit: usize) -> Result<Vec<audit::Chained>, RecordsError>;
+    async fn audit_from(
+        &self,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<audit::Chained>, RecordsError>;
 }

@@ -44,6 +44,7 @@ struct Known {
 }
 
 /// The prompt that the latest frames belong to.
+#[derive(Clone, Copy)]
 struct Run {
     at: Place,
     hits: u32,
@@ -51,11 +52,12 @@ struct Run {
     unknown: usize,
 }
 
-/// Listens to one far end.
+/// Listens to one far end. What it has learnt is shared by its clones, so that each caller can have one.
+#[derive(Clone)]
 pub struct Recogniser {
-    prompts: Vec<Known>,
-    pcmu: HashMap<Frame, Option<Place>>,
-    pcma: HashMap<Frame, Option<Place>>,
+    prompts: Arc<[Known]>,
+    pcmu: Arc<HashMap<Frame, Option<Place>>>,
+    pcma: Arc<HashMap<Frame, Option<Place>>>,
     run: Option<Run>,
 }
 
@@ -69,8 +71,8 @@ impl Recogniser {
         };
         Self {
             prompts: pack.iter().map(known).collect(),
-            pcmu: places(pack, Law::Pcmu),
-            pcma: places(pack, Law::Pcma),
+            pcmu: places(pack, Law::Pcmu).into(),
+            pcma: places(pack, Law::Pcma).into(),
             run: None,
         }
     }

@@ -49,7 +49,11 @@ pub trait Sessions: Send + Sync + 'static {
     /// Keeps an intent until it is redeemed, cancelled or over. Bounded.
     async fn put_intent(&self, handle: IntentHandle, intent: Intent) -> Result<(), SessionsError>;
     /// Redeems it, atomically: of any number of callers exactly one gets `Good`.
-    async fn redeem_intent(&self, handle: &IntentHandle, now: Timestamp) -> Result<Redeemed, SessionsError>;
+    async fn redeem_intent(
+        &self,
+        handle: &IntentHandle,
+        now: Timestamp,
+    ) -> Result<Redeemed, SessionsError>;
     /// Takes it back; says whether there was one to take back.
     async fn cancel_intent(&self, handle: &IntentHandle) -> Result<bool, SessionsError>;
 }

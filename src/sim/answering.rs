@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::model::time::Uptime;
+use crate::sim::asking::What;
+use crate::sim::invite::offer;
 use crate::sim::phone::Phase;
 use crate::sim::phone::Phone;
-use crate::sim::phone::What;
-use crate::sim::phone::offer;
 use crate::sim::plan::ReferAnswer;
 use crate::sim::report::Outcome;
 use crate::sim::report::bare;
@@ -68,7 +68,13 @@ impl Phone {
         }
     }
 
-    fn respond(&mut self, request: &Request, reply: &Reply, source: SocketAddr, now: Uptime) -> Response {
+    fn respond(
+        &mut self,
+        request: &Request,
+        reply: &Reply,
+        source: SocketAddr,
+        now: Uptime,
+    ) -> Response {
         let tag = self.dialog.local_tag.clone();
         let plain = |status: u16| reply.respond(status, &tag);
         let ours = self.dialog.holds(&request.headers);
@@ -79,7 +85,11 @@ impl Phone {
                 response.headers.push("Accept", "application/sdp");
                 response
             }
-            Method::Bye | Method::Refer | Method::Invite | Method::Update | Method::Info if !ours => plain(481),
+            Method::Bye | Method::Refer | Method::Invite | Method::Update | Method::Info
+                if !ours =>
+            {
+                plain(481)
+            }
             Method::Bye => {
                 self.hung_up_by_far_end(&request.headers, now);
                 plain(200)
@@ -104,7 +114,8 @@ impl Phone {
     }
 
     fn hung_up_by_far_end(&mut self, headers: &Headers, now: Uptime) {
-        let end = self.transfer_outcome().unwrap_or(Outcome::ByeFromDaemon { cause: cause(headers) });
+        let end =
+            self.transfer_outcome().unwrap_or(Outcome::ByeFromDaemon { cause: cause(headers) });
         self.concludes(end);
         self.over(now);
     }
@@ -123,7 +134,8 @@ impl Phone {
         if self.transfer.as_ref().is_some_and(|transfer| !transfer.failed) {
             return 491;
         }
-        let Some(target) = headers.get("Refer-To").and_then(|text| NameAddr::parse(text).ok()) else {
+        let Some(target) = headers.get("Refer-To").and_then(|text| NameAddr::parse(text).ok())
+        else {
             return 400;
         };
         self.report.take_ids(headers, Some(&target.uri));

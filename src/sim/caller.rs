@@ -67,7 +67,12 @@ impl Line {
         Ok(Self { sip, rtp, sip_address, rtp_address, peer })
     }
 
-    async fn call(self, plan: Arc<CallPlan>, ears: Arc<Ears>, stop: CancellationToken) -> CallReport {
+    async fn call(
+        self,
+        plan: Arc<CallPlan>,
+        ears: Arc<Ears>,
+        stop: CancellationToken,
+    ) -> CallReport {
         let start = Instant::now();
         let now = || Uptime(start.elapsed());
         let setup = Setup {

@@ -75,7 +75,10 @@ impl Dialog {
     /// Where requests go by the book, if it is written as an address.
     pub(super) fn next_hop(&self) -> Option<SocketAddr> {
         let mut hops = Headers::new();
-        hops.push("Contact", self.route.first().map_or_else(|| format!("<{}>", self.target), Clone::clone));
+        hops.push(
+            "Contact",
+            self.route.first().map_or_else(|| format!("<{}>", self.target), Clone::clone),
+        );
         let hop = hops.contact().ok()?.uri;
         let address: IpAddr = hop.host().parse().ok()?;
         Some(SocketAddr::new(address, hop.port().unwrap_or(5060)))

@@ -13,7 +13,7 @@ use crate::sim::plan::CallPlan;
 const KEY_STEP: Duration = Duration::from_millis(260);
 
 /// The same prompt from its beginning so soon is a hiccup of the line, not a question asked again.
-const HICCUP: Duration = Duration::from_millis(1000);
+const HICCUP: Duration = Duration::from_secs(1);
 
 /// From the last key to the hang-up, where the plan counts keys.
 const AFTER_LAST_KEY: Duration = Duration::from_millis(300);
@@ -47,10 +47,15 @@ impl Fingers {
             return;
         }
         self.waiting.clear();
-        let position = prompt.strip_prefix("pin.position.").and_then(|text| text.parse::<usize>().ok());
+        if self.plan.hangup_after_keys.is_some_and(|keys| keys <= self.pressed) {
+            return;
+        }
+        let position =
+            prompt.strip_prefix("pin.position.").and_then(|text| text.parse::<usize>().ok());
         let number = self.plan.customer_number.clone().filter(|_| &**prompt == "customer.number");
         if let Some(number) = number {
-            let keys = number.expose().chars().filter_map(Key::from_char).chain([Key::POUND]);
+            let keys = number.expose().trim_end_matches('#').chars();
+            let keys = keys.filter_map(Key::from_char).chain([Key::POUND]);
             self.queue(keys, now);
         } else if let Some(press) = self.plan.press.clone() {
             if position.is_some() || &**prompt == "customer.number" {
@@ -133,7 +138,9 @@ mod tests {
             for _ in 0..5000 {
                 self.ms += 1;
                 let key = self.fingers.press(self.now());
-                pressed.extend(key.map(|key| char::from(b"0123456789*#ABCD"[usize::from(key.event())])));
+                pressed.extend(
+                    key.map(|key| char::from(b"0123456789*#ABCD"[usize::from(key.event())])),
+                );
             }
             pressed
         }
@@ -143,13 +150,13 @@ mod tests {
         }
     }
 
-    fn secret(text: &str) -> Option<SecretText> {
-        Some(SecretText::new(text.to_owned()))
+    fn secret(text: &str) -> SecretText {
+        SecretText::new(text.to_owned())
     }
 
     #[test]
     fn c33_the_asked_position_is_pressed_once_a_prompt() {
-        let mut caller = Caller::with(|plan| plan.pin = secret("9081726"));
+        let mut caller = Caller::with(|plan| plan.pin = Some(secret("9081726")));
         assert_eq!(caller.hears("pin.position.3"), "8");
         assert_eq!(caller.hears("pin.position.7"), "6");
         assert_eq!(caller.hears("pin.again"), "");
@@ -162,8 +169,8 @@ mod tests {
     #[test]
     fn the_customer_number_ends_with_a_hash() {
         let mut caller = Caller::with(|plan| {
-            plan.customer_number = secret("4711");
-            plan.press = secret("12");
+            plan.customer_number = Some(secret("4711#"));
+            plan.press = Some(secret("12"));
         });
         assert_eq!(caller.hears("customer.number"), "4711#");
         assert_eq!(caller.hears("pin.position.1"), "1");
@@ -174,8 +181,9 @@ mod tests {
 
     #[test]
     fn a_hiccup_presses_nothing_twice_and_a_new_prompt_drops_the_old_keys() {
-        let mut caller = Caller::with(|plan| plan.pin = secret("9081726"));
-        let (first, second): (Arc<str>, Arc<str>) = ("pin.position.1".into(), "pin.position.2".into());
+        let mut caller = Caller::with(|plan| plan.pin = Some(secret("9081726")));
+        let (first, second): (Arc<str>, Arc<str>) =
+            ("pin.position.1".into(), "pin.position.2".into());
         let at = |ms| Uptime(Duration::from_millis(ms));
         caller.fingers.prompt(&first, at(0));
         caller.fingers.prompt(&first, at(60));
@@ -196,7 +204,7 @@ mod tests {
         assert!(caller.fingers.hangs_up(at(700)) && !caller.fingers.hangs_up(at(701)));
 
         let mut caller = Caller::with(|plan| {
-            plan.pin = secret("9081726");
+            plan.pin = Some(secret("9081726"));
             plan.hangup_after_keys = Some(1);
         });
         assert!(!caller.fingers.hangs_up(at(1)));

@@ -7,13 +7,17 @@
 //! ```
 
 mod answering;
+mod asking;
 pub mod caller;
 mod dialog;
 mod fingers;
+mod invite;
 mod phone;
 pub mod plan;
 pub mod report;
 pub mod script;
+#[cfg(test)]
+mod stories;
 mod summary;
 #[cfg(test)]
 mod switch;

@@ -14,37 +14,34 @@ use std::time::Duration;
 
 use crate::model::digits::Key;
 use crate::model::time::Uptime;
-use crate::rtp::session::DATAGRAM_LEN;
 use crate::rtp::session;
+use crate::rtp::session::DATAGRAM_LEN;
 use crate::sim::answering::Served;
 use crate::sim::answering::Transfer;
+use crate::sim::asking::Asked;
+use crate::sim::asking::Cancel;
+use crate::sim::asking::Invite;
+use crate::sim::asking::What;
 use crate::sim::dialog::Dialog;
 use crate::sim::fingers::Fingers;
+use crate::sim::invite::add_headers;
+use crate::sim::invite::from_line;
+use crate::sim::invite::offer;
 use crate::sim::plan::CALL_MAX;
 use crate::sim::plan::CallPlan;
-use crate::sim::plan::FromLine;
 use crate::sim::plan::KeyWay;
 use crate::sim::report::CallReport;
 use crate::sim::report::HeardPrompt;
 use crate::sim::report::Outcome;
-use crate::sim::report::bare;
 use crate::sim::voice::Beginning;
 use crate::sim::voice::Ears;
 use crate::sim::voice::Voice;
-use crate::sip::message::Headers;
 use crate::sip::message::Message;
 use crate::sip::message::Method;
-use crate::sip::message::Request;
-use crate::sip::message::Response;
 use crate::sip::message::parse;
-use crate::sip::sdp::MediaOffer;
-use crate::sip::transaction;
-use crate::sip::transaction::Client;
-use crate::sip::transaction::Heard;
 use crate::sip::transaction::LIFE;
 use crate::sip::transaction::Repeat;
 use crate::sip::transaction::Tick;
-use crate::sip::transaction::Transport;
 
 /// How long the answer to our BYE or CANCEL is waited for.
 const LEAVING_MAX: Duration = Duration::from_secs(5);
@@ -77,15 +74,15 @@ pub(super) struct Phone {
     pub(super) setup: Setup,
     pub(super) dialog: Dialog,
     pub(super) phase: Phase,
-    invite: Invite,
-    asked: Vec<Asked>,
-    branches: u32,
+    pub(super) invite: Invite,
+    pub(super) asked: Vec<Asked>,
+    pub(super) branches: u32,
     pub(super) served: VecDeque<Served>,
-    fingers: Fingers,
+    pub(super) fingers: Fingers,
     pub(super) voice: Option<Voice>,
     pub(super) transfer: Option<Transfer>,
-    infos: VecDeque<Key>,
-    out: Vec<Datagram>,
+    pub(super) infos: VecDeque<Key>,
+    pub(super) out: Vec<Datagram>,
     pub(super) report: CallReport,
 }
 
@@ -97,43 +94,6 @@ pub(super) enum Phase {
     Over { until: Uptime },
 }
 
-/// Our INVITE and how far it has come.
-struct Invite {
-    request: Request,
-    branch: String,
-    repeat: Option<Repeat>,
-    until: Uptime,
-    cancel: Cancel,
-    /// What its final response is acknowledged with, whenever it comes.
-    ack: Option<Datagram>,
-}
-
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Cancel {
-    No,
-    /// As soon as the far end is known to have the INVITE (RFC 3261, section 9.1).
-    Wanted,
-    Sent,
-}
-
-/// A request of ours that waits for its answer.
-struct Asked {
-    key: transaction::Key,
-    what: What,
-    client: Client,
-    to: SocketAddr,
-}
-
-/// What a request of ours is about.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum What {
-    Bye,
-    Cancel,
-    Info,
-    Trying,
-    Outcome,
-}
-
 impl Phone {
     /// Dials.
     pub(super) fn new(setup: Setup, now: Uptime) -> Self {
@@ -142,7 +102,7 @@ impl Phone {
         let local = from_line(&setup.plan.from, setup.sip);
         let mut dialog = Dialog::new(call_id.clone(), tag, &local, setup.plan.to.clone());
         let mut request = dialog.request(Method::Invite);
-        add_invite_headers(&mut request.headers, &setup);
+        add_headers(&mut request.headers, &setup);
         request.body = offer(&setup);
         let mut phone = Self {
             fingers: Fingers::new(setup.plan.clone()),
@@ -187,7 +147,9 @@ impl Phone {
         let Some(voice) = &mut self.voice else { return };
         for prompt in voice.hear(datagram) {
             self.fingers.prompt(&prompt, now);
-            self.report.prompts.push(HeardPrompt { prompt: prompt.to_string(), at_ms: millis(now) });
+            self.report
+                .prompts
+                .push(HeardPrompt { prompt: prompt.to_string(), at_ms: millis(now) });
         }
     }
 
@@ -197,7 +159,11 @@ impl Phone {
     }
 
     /// Every 20 ms: the sound to be sent.
-    pub(super) fn tick(&mut self, now: Uptime, out: &mut [u8; DATAGRAM_LEN]) -> Option<session::Datagram> {
+    pub(super) fn tick(
+        &mut self,
+        now: Uptime,
+        out: &mut [u8; DATAGRAM_LEN],
+    ) -> Option<session::Datagram> {
         self.voice.as_mut().and_then(|voice| voice.tick(now, out))
     }
 
@@ -214,7 +180,12 @@ impl Phone {
             Phase::Leaving { until } => self.asked_deadline().unwrap_or(until).min(until),
             Phase::Calling => {
                 let repeat = self.invite.repeat.as_ref().map(Repeat::next);
-                let all = [repeat, self.asked_deadline(), self.fingers.deadline(), Some(self.invite.until)];
+                let all = [
+                    repeat,
+                    self.asked_deadline(),
+                    self.fingers.deadline(),
+                    Some(self.invite.until),
+                ];
                 all.into_iter().flatten().fold(limit, Uptime::min)
             }
             Phase::Talking => {
@@ -309,13 +280,13 @@ impl Phone {
         }
     }
 
-    fn cancel(&mut self, now: Uptime) {
+    pub(super) fn cancel(&mut self, now: Uptime) {
         let invite = &self.invite.request;
         let number = invite.headers.cseq().map_or(1, |cseq| cseq.number);
         let mut cancel = self.dialog.numbered(Method::Cancel, number);
         let branch = self.invite.branch.clone();
         cancel.headers.prepend("Via", self.via(&branch));
-        self.ask_as(cancel, &branch, self.setup.peer, What::Cancel, now);
+        self.ask_as(&cancel, &branch, self.setup.peer, What::Cancel, now);
         self.invite.cancel = Cancel::Sent;
         self.invite.until = now + LEAVING_MAX;
     }
@@ -334,7 +305,7 @@ impl Phone {
     }
 
     /// One INFO at a time, so that keys cannot overtake each other.
-    fn next_info(&mut self, now: Uptime) {
+    pub(super) fn next_info(&mut self, now: Uptime) {
         if self.asked.iter().any(|asked| asked.what == What::Info) {
             return;
         }
@@ -345,159 +316,6 @@ impl Phone {
         self.ask(info, What::Info, now);
     }
 
-    // --- answers to our requests ---
-
-    fn answered(&mut self, response: &Response, source: SocketAddr, now: Uptime) {
-        let headers = &response.headers;
-        let Ok(cseq) = headers.cseq() else { return };
-        if headers.call_id() != Some(self.dialog.call_id.as_str()) {
-            return;
-        }
-        if cseq.method == Method::Invite {
-            let ours = headers.via_top().is_ok_and(|via| via.branch() == Some(self.invite.branch.as_str()));
-            return if ours { self.invite_answered(response, source, now) } else { () };
-        }
-        let Ok(key) = transaction::Key::of_response(headers) else { return };
-        let Some(at) = self.asked.iter().position(|asked| asked.key == key) else { return };
-        let heard = self.asked.get_mut(at).map(|asked| asked.client.hear(response.status, now));
-        if heard != Some(Heard::Provisional) {
-            let asked = self.asked.remove(at);
-            self.asked_over(asked.what, now);
-        }
-    }
-
-    fn asked_over(&mut self, what: What, now: Uptime) {
-        match what {
-            What::Bye => self.over(now),
-            What::Cancel => {}
-            What::Info => self.next_info(now),
-            What::Trying => self.tell_outcome(now),
-            What::Outcome => self.transfer_told(now),
-        }
-    }
-
-    fn invite_answered(&mut self, response: &Response, source: SocketAddr, now: Uptime) {
-        if let Some(ack) = &self.invite.ack {
-            if response.status >= 200 {
-                self.out.push(Datagram { to: ack.to, bytes: ack.bytes.clone() });
-            }
-            return;
-        }
-        self.invite.repeat = None;
-        let contact = response.headers.contact().ok();
-        self.report.take_ids(&response.headers, contact.as_ref().map(|contact| &contact.uri));
-        match response.status {
-            ..200 => {
-                if self.invite.cancel != Cancel::Sent {
-                    self.invite.until = Uptime(CALL_MAX);
-                }
-                if response.status >= 180 {
-                    self.report.ring_ms.get_or_insert(millis(now));
-                }
-                if self.invite.cancel == Cancel::Wanted {
-                    self.cancel(now);
-                }
-                return;
-            }
-            200..300 => self.accepted(response, source, now),
-            300.. => self.refused(response, now),
-        }
-        self.report.status = Some(response.status);
-        self.report.answer_ms = Some(millis(now));
-    }
-
-    fn accepted(&mut self, response: &Response, source: SocketAddr, now: Uptime) {
-        if self.dialog.confirm(&response.headers).is_err() {
-            self.fails("the answer has no readable To and Contact");
-            return self.over(now);
-        }
-        self.acknowledge_ok();
-        self.phase = Phase::Talking;
-        if self.invite.cancel != Cancel::No {
-            return self.hang_up(now);
-        }
-        match MediaOffer::parse(&response.body, source.ip()) {
-            Ok(answer) => {
-                let ears = self.setup.ears.clone();
-                self.voice = Some(Voice::new(&answer, self.setup.beginning, ears));
-            }
-            Err(error) => {
-                self.fails(format!("the answer's session description: {error}"));
-                self.hang_up(now);
-            }
-        }
-    }
-
-    fn acknowledge_ok(&mut self) {
-        let number = self.invite.request.headers.cseq().map_or(1, |cseq| cseq.number);
-        let mut ack = self.dialog.numbered(Method::Ack, number);
-        let branch = self.branch();
-        ack.headers.prepend("Via", self.via(&branch));
-        self.acknowledge(self.hop(), ack.to_bytes());
-    }
-
-    fn refused(&mut self, response: &Response, now: Uptime) {
-        let invite = &self.invite.request;
-        let number = invite.headers.cseq().map_or(1, |cseq| cseq.number);
-        let mut ack = self.dialog.numbered(Method::Ack, number);
-        ack.headers.prepend("Via", self.via(&self.invite.branch));
-        if let Some(to) = response.headers.get("To") {
-            ack.headers.set("To", to);
-        }
-        self.acknowledge(self.setup.peer, ack.to_bytes());
-        let contact = response.headers.contact();
-        self.concludes(match (response.status, contact) {
-            (300..400, Ok(contact)) => Outcome::Redirected { contact: bare(&contact) },
-            (487, _) if self.invite.cancel != Cancel::No => Outcome::Cancelled,
-            (status, _) => Outcome::Rejected { status },
-        });
-        self.over(now);
-    }
-
-    fn acknowledge(&mut self, to: SocketAddr, bytes: Vec<u8>) {
-        self.send(to, bytes.clone());
-        self.invite.ack = Some(Datagram { to, bytes });
-    }
-
-    // --- tools ---
-
-    /// Sends a request of the dialog.
-    pub(super) fn ask(&mut self, mut request: Request, what: What, now: Uptime) {
-        let branch = self.branch();
-        request.headers.prepend("Via", self.via(&branch));
-        request.headers.push("Contact", self.contact());
-        self.ask_as(request, &branch, self.hop(), what, now);
-    }
-
-    fn ask_as(&mut self, request: Request, branch: &str, to: SocketAddr, what: What, now: Uptime) {
-        let key = transaction::Key::ours(&request.method, branch);
-        let bytes = request.to_bytes();
-        self.send(to, bytes.clone());
-        self.asked.push(Asked { key, what, client: Client::new(Transport::Datagram, bytes, now), to });
-    }
-
-    pub(super) fn send(&mut self, to: SocketAddr, bytes: Vec<u8>) {
-        self.out.push(Datagram { to, bytes });
-    }
-
-    /// Where requests of the dialog go.
-    fn hop(&self) -> SocketAddr {
-        self.dialog.next_hop().unwrap_or(self.setup.peer)
-    }
-
-    pub(super) fn contact(&self) -> String {
-        format!("<sip:caller@{}>", self.setup.sip)
-    }
-
-    fn via(&self, branch: &str) -> String {
-        format!("SIP/2.0/UDP {};branch={branch};rport", self.setup.sip)
-    }
-
-    fn branch(&mut self) -> String {
-        self.branches += 1;
-        format!("z9hG4bK{:x}.{}", self.setup.seed, self.branches)
-    }
-
     /// The first conclusion stands.
     pub(super) fn concludes(&mut self, outcome: Outcome) {
         if self.report.outcome == Outcome::Pending {
@@ -505,7 +323,7 @@ impl Phone {
         }
     }
 
-    fn fails(&mut self, reason: impl Into<String>) {
+    pub(super) fn fails(&mut self, reason: impl Into<String>) {
         self.concludes(Outcome::Failed { reason: reason.into() });
     }
 
@@ -524,53 +342,6 @@ impl Phone {
     pub(super) fn is_over(&self, now: Uptime) -> bool {
         matches!(self.phase, Phase::Over { until } if until <= now)
     }
-}
-
-fn add_invite_headers(headers: &mut Headers, setup: &Setup) {
-    let plan = &setup.plan;
-    headers.push("Contact", format!("<sip:caller@{}>", setup.sip));
-    headers.push("Allow", crate::sim::answering::ALLOW);
-    headers.push("Accept", "application/sdp");
-    headers.push("User-Agent", concat!("countersign-caller/", env!("CARGO_PKG_VERSION")));
-    headers.push("Content-Type", "application/sdp");
-    for (name, value) in plan.headers.iter() {
-        headers.push(name, value);
-    }
-    match &plan.from {
-        FromLine::Anonymous => headers.push("Privacy", "id"),
-        from if plan.assert_identity && headers.get("P-Asserted-Identity").is_none() => {
-            headers.push("P-Asserted-Identity", format!("<{}>", from.uri(&setup.sip.to_string())));
-        }
-        FromLine::User(_) | FromLine::Address(_) => {}
-    }
-}
-
-fn from_line(from: &FromLine, sip: SocketAddr) -> String {
-    let uri = from.uri(&sip.to_string());
-    match from {
-        FromLine::Anonymous => format!("\"Anonymous\" <{uri}>"),
-        FromLine::User(_) | FromLine::Address(_) => format!("<{uri}>"),
-    }
-}
-
-/// Both laws, and telephone events under the plan's number.
-pub(super) fn offer(setup: &Setup) -> Vec<u8> {
-    let (ip, port) = (setup.rtp.ip(), setup.rtp.port());
-    let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
-    let session = setup.beginning.ssrc >> 1;
-    let event = setup.plan.telephone_event;
-    let (number, map) = if setup.plan.way == KeyWay::InBand {
-        (String::new(), String::new())
-    } else {
-        let map = format!("a=rtpmap:{event} telephone-event/8000\r\na=fmtp:{event} 0-15\r\n");
-        (format!(" {event}"), map)
-    };
-    format!(
-        "v=0\r\no=- {session} 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP 0 8{number}\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
-         {map}a=ptime:20\r\na=sendrecv\r\n"
-    )
-    .into_bytes()
 }
 
 /// The key as `application/dtmf-relay` writes it.

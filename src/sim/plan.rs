@@ -15,7 +15,7 @@ pub const REACTION: Duration = Duration::from_millis(150);
 pub const TELEPHONE_EVENT: u8 = 101;
 
 /// No call of ours takes longer than this.
-pub const CALL_MAX: Duration = Duration::from_secs(120);
+pub const CALL_MAX: Duration = Duration::from_mins(2);
 
 /// Header fields that the telephone writes itself; a plan cannot set them.
 const OWN_HEADERS: [&str; 12] = [
@@ -113,7 +113,9 @@ pub enum BadPlan {
     #[error("a header is written 'Name: value'")]
     Header,
     /// A header field that is not the plan's to set.
-    #[error("the caller writes Via, From, To, Contact and the like itself; use --from for the number")]
+    #[error(
+        "the caller writes Via, From, To, Contact and the like itself; use --from for the number"
+    )]
     OwnHeader,
     /// The PIN is no seven keys.
     #[error("a PIN has seven keys of 0-9, * # A-D")]
@@ -179,7 +181,8 @@ impl FromLine {
             return Uri::parse(text).map(Self::Address).map_err(|_| BadPlan::From);
         }
         let plain: String = text.chars().filter(|c| !matches!(c, ' ' | '(' | ')')).collect();
-        let usable = !plain.is_empty() && plain.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._*#".contains(&b));
+        let usable = !plain.is_empty()
+            && plain.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._*#".contains(&b));
         if usable { Ok(Self::User(plain.replace('#', "%23"))) } else { Err(BadPlan::From) }
     }
 
@@ -215,7 +218,10 @@ mod tests {
     fn a_caller_is_withheld_a_number_or_a_whole_address() {
         let uri = |text| FromLine::parse(text).map(|from| from.uri("192.0.2.1"));
         assert_eq!(uri("+44 7700 900101").as_deref(), Ok("sip:+447700900101@192.0.2.1"));
-        assert_eq!(uri("sip:+44@gw;verstat=No-TN-Validation").as_deref(), Ok("sip:+44@gw;verstat=No-TN-Validation"));
+        assert_eq!(
+            uri("sip:+44@gw;verstat=No-TN-Validation").as_deref(),
+            Ok("sip:+44@gw;verstat=No-TN-Validation")
+        );
         assert_eq!(uri("Anonymous").as_deref(), Ok("sip:anonymous@anonymous.invalid"));
         for wrong in ["", "+44<7700", "a@b", "sip:"] {
             assert_eq!(uri(wrong), Err(BadPlan::From), "{wrong}");

@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::sim::plan::CallPlan;
+use crate::sim::plan::ReferAnswer;
 use crate::sip::message::Headers;
 use crate::sip::message::NameAddr;
 use crate::sip::message::Uri;
-use crate::sim::plan::CallPlan;
-use crate::sim::plan::ReferAnswer;
 
 /// What came of one call. All times are milliseconds since the INVITE.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -139,7 +139,9 @@ pub(super) fn bare(address: &NameAddr) -> String {
 /// A header field that a URI carries behind its question mark.
 fn carried(headers: &str, name: &str) -> Option<String> {
     let pairs = headers.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(found, _)| found.eq_ignore_ascii_case(name)).find_map(|(_, value)| unescape(value))
+    pairs
+        .filter(|(found, _)| found.eq_ignore_ascii_case(name))
+        .find_map(|(_, value)| unescape(value))
 }
 
 fn unescape(text: &str) -> Option<String> {
@@ -157,22 +159,26 @@ fn unescape(text: &str) -> Option<String> {
 impl fmt::Display for CallReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.outcome {
-            Outcome::Pending => write!(f, "did not end")?,
-            Outcome::Redirected { contact } => write!(f, "redirected to {contact}")?,
-            Outcome::Transferred { refer_to } => write!(f, "transferred to {refer_to}")?,
-            Outcome::HungUp => write!(f, "hung up")?,
-            Outcome::Cancelled => write!(f, "hung up before answer")?,
-            Outcome::Rejected { status } => write!(f, "rejected with {status}")?,
-            Outcome::ByeFromDaemon { cause: None } => write!(f, "ended by the far end")?,
-            Outcome::ByeFromDaemon { cause: Some(cause) } => write!(f, "ended by the far end, cause {cause}")?,
-            Outcome::Failed { reason } => write!(f, "failed: {reason}")?,
-        }
+            Outcome::Pending => f.write_str("did not end"),
+            Outcome::Redirected { contact } => write!(f, "redirected to {contact}"),
+            Outcome::Transferred { refer_to } => write!(f, "transferred to {refer_to}"),
+            Outcome::HungUp => f.write_str("hung up"),
+            Outcome::Cancelled => f.write_str("hung up before answer"),
+            Outcome::Rejected { status } => write!(f, "rejected with {status}"),
+            Outcome::ByeFromDaemon { cause: None } => f.write_str("ended by the far end"),
+            Outcome::ByeFromDaemon { cause: Some(cause) } => {
+                write!(f, "ended by the far end, cause {cause}")
+            }
+            Outcome::Failed { reason } => write!(f, "failed: {reason}"),
+        }?;
         if !self.prompts.is_empty() {
-            let heard = self.prompts.iter().map(|heard| format!("{} at {} ms", heard.prompt, heard.at_ms));
+            let heard =
+                self.prompts.iter().map(|heard| format!("{} at {} ms", heard.prompt, heard.at_ms));
             write!(f, "; heard {}", heard.collect::<Vec<_>>().join(", "))?;
         }
         if self.keys_pressed > 0 {
-            write!(f, "; {} keys pressed", self.keys_pressed)?;
+            let word = if self.keys_pressed == 1 { "key" } else { "keys" };
+            write!(f, "; {} {word} pressed", self.keys_pressed)?;
         }
         if let Some(ms) = self.ring_ms {
             write!(f, "; rang at {ms} ms")?;
@@ -238,7 +244,7 @@ mod tests {
         };
         assert_eq!(
             report.to_string(),
-            "transferred to sip:queue@h; heard pin.position.2 at 90 ms; 1 keys pressed; rang at 2 ms; \
+            "transferred to sip:queue@h; heard pin.position.2 at 90 ms; 1 key pressed; rang at 2 ms; \
              200 at 10 ms; 3000 ms in all; call 01J"
         );
         let json = serde_json::to_value(&report).expect("JSON");

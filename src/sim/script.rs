@@ -48,13 +48,12 @@ const CUSTOMERS: [DemoCustomer; 8] = [
 /// The customer file of the demo, as `customer import` reads it.
 #[must_use]
 pub fn demo_customers() -> String {
-    let mut csv = format!("{COLUMNS}\n");
-    for customer in CUSTOMERS {
-        let facts = customer.facts.map(|fact| format!("\"{fact}\"")).join(",");
-        let DemoCustomer { id, name, numbers, pin, .. } = customer;
-        csv.push_str(&format!("{id},{name},client,,{numbers},en,{pin},{facts}\n"));
-    }
-    csv
+    let rows = CUSTOMERS.iter().map(|customer| {
+        let DemoCustomer { id, name, numbers, pin, facts } = customer;
+        let facts = facts.map(|fact| format!("\"{fact}\"")).join(",");
+        format!("{id},{name},client,,{numbers},en,{pin},{facts}\n")
+    });
+    [format!("{COLUMNS}\n")].into_iter().chain(rows).collect()
 }
 
 /// One caller of the demo, and what the daemon should make of it.
@@ -181,7 +180,11 @@ fn unknown_number(customer: DemoCustomer) -> Scene {
         authentication: Authentication::InProgress,
         number: "+442079460199",
         keyed: Some(customer.id),
-        ..by_number("unknown number, keys the customer number and the right PIN", customer, customer.pin)
+        ..by_number(
+            "unknown number, keys the customer number and the right PIN",
+            customer,
+            customer.pin,
+        )
     }
 }
 
@@ -197,10 +200,11 @@ fn stranger() -> Scene {
     }
 }
 
-/// A PIN that differs from the right one in each position.
-fn all_wrong(pin: &'static str) -> &'static str {
-    const SAME: [&str; 3] = ["1111111", "2222222", "3333333"];
-    SAME.into_iter().find(|same| same.chars().zip(pin.chars()).all(|(a, b)| a != b)).unwrap_or("********")
+/// A PIN that differs from the right one in each position: seven digits leave at least three others.
+fn all_wrong(pin: &str) -> &'static str {
+    const SAME: [&str; 8] =
+        ["1111111", "2222222", "3333333", "4444444", "5555555", "6666666", "7777777", "8888888"];
+    SAME.into_iter().find(|same| !same.chars().any(|key| pin.contains(key))).unwrap_or("9999999")
 }
 
 #[cfg(test)]
@@ -219,6 +223,8 @@ mod tests {
             let pin = VoicePin::parse(customer.pin).expect("a PIN");
             assert!(!is_weak(&pin), "{}", customer.id);
             customer.numbers.parse::<PhoneNumber>().expect("a number");
+            let wrong = all_wrong(customer.pin).chars().zip(customer.pin.chars());
+            assert!(wrong.into_iter().all(|(wrong, right)| wrong != right));
             let fictitious = ["+447700900", "+442079460"];
             assert!(fictitious.iter().any(|range| customer.numbers.starts_with(range)));
         }

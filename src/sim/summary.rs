@@ -94,7 +94,10 @@ mod tests {
         let mut summary = Summary::default();
         for (status, answer_ms) in [(503, 4), (403, 9)] {
             let outcome = Outcome::Rejected { status };
-            summary.add(&CallReport { outcome, answer_ms: Some(answer_ms), ..CallReport::default() }, false);
+            summary.add(
+                &CallReport { outcome, answer_ms: Some(answer_ms), ..CallReport::default() },
+                false,
+            );
         }
         summary.add(&CallReport::failed("no answer"), false);
         let shown = summary.finish().to_string();

@@ -15,16 +15,16 @@ use crate::rtp::recognise::Recognised;
 use crate::rtp::recognise::Recogniser;
 use crate::rtp::session::AudioPayload;
 use crate::rtp::session::DATAGRAM_LEN;
+use crate::rtp::session::Datagram;
 use crate::rtp::session::MediaSession;
 use crate::rtp::session::MediaSetup;
 use crate::rtp::session::Remote;
-use crate::rtp::session::Datagram;
 use crate::sip::sdp;
 use crate::sip::sdp::MediaOffer;
 
 /// What all callers share: the prompts they know, and the tones of a keypad.
 pub struct Ears {
-    pack: Arc<PromptPack>,
+    recogniser: Recogniser,
     /// By event code.
     tones: Vec<Option<Arc<Prompt>>>,
 }
@@ -32,13 +32,13 @@ pub struct Ears {
 impl Ears {
     /// Learns the daemon's prompt pack.
     #[must_use]
-    pub fn new(pack: Arc<PromptPack>) -> Self {
+    pub fn new(pack: &PromptPack) -> Self {
         let tones = (0..16).map(|event| tone(Key::from_event(event)?)).collect();
-        Self { pack, tones }
+        Self { recogniser: Recogniser::new(pack), tones }
     }
 
     fn listener(&self) -> Recogniser {
-        Recogniser::new(&self.pack)
+        self.recogniser.clone()
     }
 
     fn tone(&self, key: Key) -> Option<Arc<Prompt>> {
@@ -128,7 +128,10 @@ fn remote(far_end: &MediaOffer) -> Remote {
         sdp::Law::Pcmu => Law::Pcmu,
         sdp::Law::Pcma => Law::Pcma,
     };
-    let audio = far_end.audio.iter().map(|known| AudioPayload { number: known.number, law: law(known.law) });
+    let audio = far_end
+        .audio
+        .iter()
+        .map(|known| AudioPayload { number: known.number, law: law(known.law) });
     Remote {
         address: SocketAddr::new(far_end.address, far_end.port),
         audio: audio.collect(),
@@ -186,7 +189,7 @@ mod tests {
 
     #[test]
     fn d04_the_tones_of_all_sixteen_keys_are_heard_as_such() {
-        let ears = Ears::new(Arc::default());
+        let ears = Ears::new(&PromptPack::default());
         for law in [Law::Pcmu, Law::Pcma] {
             let mut detector = Detector::default();
             for event in 0..16 {

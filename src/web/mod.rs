@@ -1,4 +1,5 @@
 //! The pages, served by the daemon itself: plain modules, no build step, nothing from elsewhere.
+//! Beside them the descriptions of REST and of the desktop socket, for integrators (contract §10).
 
 use axum::Router;
 use axum::body::Body;
@@ -22,15 +23,29 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws
      frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'; \
      require-trusted-types-for 'script'";
 
+/// The description of REST. `tests/it/proto.rs` holds both against what is served.
+const OPENAPI: &str = include_str!("../../proto/openapi.json");
+/// The description of the desktop socket.
+const ASYNCAPI: &str = include_str!("../../proto/asyncapi.json");
+
 /// The routes of the pages. What is not there is left to the caller's own 404.
 pub fn pages() -> Router {
     Router::new()
+        .route("/openapi.json", get(|| async { described(OPENAPI) }))
+        .route("/asyncapi.json", get(|| async { described(ASYNCAPI) }))
         .route("/", get(|headers: HeaderMap| async move { asset("index.html", &headers) }))
         .route("/assets/{*path}", get(file))
 }
 
 async fn file(Path(path): Path<String>, headers: HeaderMap) -> Response {
     asset(&path, &headers)
+}
+
+fn described(document: &'static str) -> Response {
+    let mut response = Response::new(Body::from(document));
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 fn asset(path: &str, headers: &HeaderMap) -> Response {

@@ -80,9 +80,15 @@ fn caller(invitation: &Invitation, rules: &Rules<'_>) -> Caller {
     let number = |identity: &NameAddr| number_of(&identity.uri, country);
     let trusted = trunk.filter(|trunk| trunk.trust_identity);
     let asserted = trusted.and_then(|_| invitation.asserted.iter().find(|id| number(id).is_some()));
-    let diverted = ["Diversion", "History-Info"].iter().any(|name| invitation.headers.get(name).is_some());
+    let diverted =
+        ["Diversion", "History-Info"].iter().any(|name| invitation.headers.get(name).is_some());
     let attestation = trusted.map_or(Attestation::None, |trunk| {
-        attestation(trunk.verstat, asserted, &invitation.from, invitation.headers.get("Attestation-Info"))
+        attestation(
+            trunk.verstat,
+            asserted,
+            &invitation.from,
+            invitation.headers.get("Attestation-Info"),
+        )
     });
     Caller {
         ani: asserted.and_then(number),

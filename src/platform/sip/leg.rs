@@ -92,8 +92,8 @@ pub(crate) fn start(
     shared: &Arc<Shared>,
     local: Option<SocketAddr>,
 ) -> bool {
-    let (wishes, wished) = mpsc::channel(WISHES_LEN);
-    let leg = Box::new(SipLeg(wishes));
+    let (sender, wished) = mpsc::channel(WISHES_LEN);
+    let leg = Box::new(SipLeg(sender));
     let policy = translated.policy.as_deref();
     let Ok(call) = shared.entry.delivered(translated.delivered, policy, leg) else { return false };
     let task = LegTask {
@@ -174,7 +174,9 @@ impl LegTask {
             LegEvent::Info { content_type, body } => {
                 let Some(key) = info::key(&content_type, body.expose()) else { return };
                 let now = self.shared.clock.up();
-                if let Some(event) = self.session.as_mut().and_then(|session| session.info(key, now)) {
+                if let Some(event) =
+                    self.session.as_mut().and_then(|session| session.info(key, now))
+                {
                     self.key(event);
                 }
             }
@@ -202,7 +204,9 @@ impl LegTask {
                 self.tell(CallEvent::HandedOver(HandOver::Done)).await;
                 self.over = true;
             }
-            LegEvent::Bye { cause } => self.end(Cause(cause.unwrap_or(Cause::NORMAL_CLEARING.0))).await,
+            LegEvent::Bye { cause } => {
+                self.end(Cause(cause.unwrap_or(Cause::NORMAL_CLEARING.0))).await;
+            }
             LegEvent::Gone { why: GoneWhy::Redirected } => {
                 self.tell(CallEvent::HandedOver(HandOver::Done)).await;
                 self.over = true;
@@ -211,7 +215,9 @@ impl LegTask {
                 let cause = match why {
                     GoneWhy::NoAck | GoneWhy::Unanswered => Cause::RECOVERY_ON_TIMER_EXPIRY,
                     GoneWhy::NoMedia | GoneWhy::Rejected => Cause::CALL_REJECTED,
-                    GoneWhy::ByeAnswered | GoneWhy::ByeTimedOut | GoneWhy::Redirected => Cause::NORMAL_CLEARING,
+                    GoneWhy::ByeAnswered | GoneWhy::ByeTimedOut | GoneWhy::Redirected => {
+                        Cause::NORMAL_CLEARING
+                    }
                 };
                 // After a hand-over our own BYE ends the leg, not the call.
                 if self.refer_accepted { self.over = true } else { self.end(cause).await }
@@ -246,9 +252,12 @@ impl LegTask {
                 let target = refer_target(&to, &call);
                 self.order(Command::Refer { target }).await;
             }
-            Wish::Clear(cause) if self.socket.is_some() => self.order(Command::Bye { cause: cause.0 }).await,
+            Wish::Clear(cause) if self.socket.is_some() => {
+                self.order(Command::Bye { cause: cause.0 }).await;
+            }
             Wish::Clear(cause) => {
-                let command = Command::Reject { status: 480, retry_after: None, reason_q850: Some(cause.0) };
+                let command =
+                    Command::Reject { status: 480, retry_after: None, reason_q850: Some(cause.0) };
                 self.order(command).await;
             }
         }
@@ -298,7 +307,9 @@ impl LegTask {
 
     fn packet(&mut self, bytes: &[u8], source: SocketAddr) {
         let now = self.shared.clock.up();
-        if let Some(event) = self.session.as_mut().and_then(|session| session.packet(bytes, source, now)) {
+        if let Some(event) =
+            self.session.as_mut().and_then(|session| session.packet(bytes, source, now))
+        {
             self.key(event);
         }
     }

@@ -82,7 +82,12 @@ pub struct Listener {
 impl Listener {
     /// A listener on a bound socket.
     #[must_use]
-    pub fn new(socket: UdpSocket, agent: UserAgent, shared: Arc<Shared>, gauge: Arc<Gauge>) -> Self {
+    pub fn new(
+        socket: UdpSocket,
+        agent: UserAgent,
+        shared: Arc<Shared>,
+        gauge: Arc<Gauge>,
+    ) -> Self {
         let (orders, ordered) = mpsc::channel(ORDERS_LEN);
         Self { socket, agent, shared, gauge, legs: HashMap::new(), orders, ordered }
     }
@@ -122,7 +127,8 @@ impl Listener {
             match next {
                 Ok((len, source)) => {
                     let now = self.shared.clock.up();
-                    let outputs = self.agent.datagram(buffer.get(..len).unwrap_or_default(), source, now);
+                    let outputs =
+                        self.agent.datagram(buffer.get(..len).unwrap_or_default(), source, now);
                     self.carry_out(outputs).await;
                 }
                 // ICMP errors of peers that are gone show up here; the socket lives on.
@@ -152,7 +158,8 @@ impl Listener {
     }
 
     fn tell(&mut self, leg: LegId, event: LegEvent) {
-        let over = matches!(event, LegEvent::Cancelled | LegEvent::Bye { .. } | LegEvent::Gone { .. });
+        let over =
+            matches!(event, LegEvent::Cancelled | LegEvent::Bye { .. } | LegEvent::Gone { .. });
         if let Some(mailbox) = self.legs.get(&leg)
             && mailbox.try_send(event).is_err()
         {
@@ -178,8 +185,20 @@ impl Listener {
             Ok(translated) => {
                 let (mailbox, mail) = mpsc::channel(EVENTS_LEN);
                 let local = self.socket.local_addr().ok();
-                let started = leg::start(id, invitation.offer, translated, mail, self.orders.clone(), &self.shared, local);
-                if started { self.legs.insert(id, mailbox) } else { None };
+                let started = leg::start(
+                    id,
+                    invitation.offer,
+                    translated,
+                    mail,
+                    self.orders.clone(),
+                    &self.shared,
+                    local,
+                );
+                if started {
+                    self.legs.insert(id, mailbox)
+                } else {
+                    None
+                };
                 (!started).then_some(503)
             }
         };
@@ -206,6 +225,8 @@ fn count(counted: Counted) {
         Counted::Malformed(why) => {
             counter!("countersign_sip_malformed_total", "why" => why).increment(1);
         }
-        Counted::Shed(why) => counter!("countersign_shed_total", "reason" => why.word()).increment(1),
+        Counted::Shed(why) => {
+            counter!("countersign_shed_total", "reason" => why.word()).increment(1);
+        }
     }
 }
