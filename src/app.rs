@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 use tracing::warn;
@@ -109,9 +112,29 @@ pub fn prepare(config: Config) -> anyhow::Result<Prepared> {
         "policy.default: {}",
         no_profile(default, &profiles)
     );
+    reachable(&config)?;
     let prompts = Arc::new(prompts::load(&config)?);
     let paths = Paths::of(&config)?;
     Ok(Prepared { config, profiles, prompts, paths })
+}
+
+/// A listener on every address cannot say in SDP and Contact which one peers should use.
+fn reachable(config: &Config) -> anyhow::Result<()> {
+    let sip = &config.sip;
+    let Some(everywhere) = sip.listen.iter().find(|address| address.ip().is_unspecified()) else {
+        return Ok(());
+    };
+    let advertised = sip.advertise.as_ref();
+    anyhow::ensure!(
+        advertised.is_some(),
+        "sip.listen = udp:{everywhere}: peers cannot answer to that; name one address, or set sip.advertise to the one they reach us by"
+    );
+    let address = advertised.is_some_and(|advertise| advertise.host.parse::<IpAddr>().is_ok());
+    anyhow::ensure!(
+        address || config.rtp.address.is_some(),
+        "sip.advertise is a name: set rtp.address to the IP address that goes into SDP"
+    );
+    Ok(())
 }
 
 fn no_profile(named: &str, profiles: &BTreeMap<String, Arc<Profile>>) -> String {
@@ -314,10 +337,7 @@ fn desktops(
 }
 
 /// Histograms are kept in buckets; what was recorded has to be put there from time to time.
-async fn upkeep(
-    metrics: metrics_exporter_prometheus::PrometheusHandle,
-    stop: tokio_util::sync::CancellationToken,
-) {
+async fn upkeep(metrics: metrics_exporter_prometheus::PrometheusHandle, stop: CancellationToken) {
     let mut turn = tokio::time::interval(Duration::from_secs(5));
     loop {
         tokio::select! {
@@ -376,7 +396,7 @@ fn listeners(
             trunks: config.sip.trunks.clone(),
             handed_over_max: config.sip.handed_over_max,
             prompts: prepared.prompts(),
-            ports: Ports::new(&config.rtp.ports, local.ip()),
+            ports: Ports::new(&config.rtp.ports, media_bind(config, local.ip())),
             media_address: config.rtp.address.or(advertised_ip),
             clock,
             tasks: tasks.clone(),
@@ -388,6 +408,15 @@ fn listeners(
         gauges.push(gauge);
     }
     Ok((addresses, listeners, gauges))
+}
+
+/// Media is received on the listener's address, or on all of them where peers are told another.
+fn media_bind(config: &Config, local: IpAddr) -> IpAddr {
+    match config.rtp.address {
+        Some(told) if told != local && local.is_ipv4() => Ipv4Addr::UNSPECIFIED.into(),
+        Some(told) if told != local => Ipv6Addr::UNSPECIFIED.into(),
+        _ => local,
+    }
 }
 
 fn agent_config(config: &Config, local: SocketAddr) -> AgentConfig {
@@ -421,6 +450,12 @@ impl Running {
         format!("listening http={} sip={}", self.http, sip.join(","))
     }
 
+    /// Cuts a soft stop short: every call ends now.
+    #[must_use]
+    pub fn cut_short(&self) -> CancellationToken {
+        self.stops.calls.clone()
+    }
+
     /// Stops: no new calls, those with the machine finish within the grace period, then all end.
     pub async fn stop(self) {
         lifecycle::stopping();
@@ -431,7 +466,7 @@ impl Running {
         if busy() > 0 {
             info!(calls = busy(), grace_s = self.grace.as_secs(), "draining");
         }
-        while busy() > 0 && Instant::now() < patience {
+        while busy() > 0 && Instant::now() < patience && !self.stops.calls.is_cancelled() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         self.stops.desktops.cancel();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio_util::sync::CancellationToken;
@@ -22,16 +23,26 @@ pub struct Stops {
     pub sockets: CancellationToken,
 }
 
-/// Waits until somebody wants the daemon to stop: SIGTERM, SIGINT or `ours`.
-pub async fn stop_wanted(ours: &CancellationToken) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        () = ours.cancelled() => {}
+/// SIGTERM and SIGINT, caught from the moment this exists.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Catches them from now on.
+    pub fn catch() -> std::io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    /// Waits for the next one.
+    pub async fn wanted(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Tells systemd that we serve, and from then on that we live: twice in each watchdog period.

@@ -7,6 +7,10 @@ use metrics::describe_histogram;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::log::Log;
 use crate::config::log::LogFormat;
@@ -20,10 +24,18 @@ const SECONDS: &[f64] = &[
 /// Starts logging to standard error. A second start in one process (tests) changes nothing.
 pub fn start_logging(log: &Log) {
     let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Libraries log what passes through them, frames with tokens and answers included: below INFO
+    // only our own words, whatever the configured level says (P11).
+    let ours = filter_fn(|about| {
+        about.target().starts_with("countersign") || *about.level() <= tracing::Level::INFO
+    });
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
     let started = match log.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Text => registry.with(lines.with_filter(ours)).try_init(),
+        LogFormat::Json => {
+            registry.with(lines.json().flatten_event(true).with_filter(ours)).try_init()
+        }
     };
     // Somebody else's subscriber is as good.
     drop(started);

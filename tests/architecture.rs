@@ -154,7 +154,7 @@ fn digits_leave_their_types_in_few_places() {
         "src/model/",
         "src/pin/",
         "src/records/",
-        "src/call/capture.rs",
+        "src/call/identify.rs",
         "src/call/desk.rs",
         "src/call/show.rs",
         "src/cli/",
@@ -162,7 +162,7 @@ fn digits_leave_their_types_in_few_places() {
         "src/sip/",
         "src/rtp/",
         "src/platform/sip/leg.rs",
-        "src/push/socket.rs",
+        "src/push/conversation.rs",
         "src/api/",
         "src/sessions/",
     ];

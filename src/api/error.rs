@@ -85,6 +85,7 @@ impl From<RecordsError> for ApiError {
             RecordsError::Unavailable(_) => {
                 Self::unavailable("the record store cannot be reached; try again in a few seconds")
             }
+            RecordsError::Refused => Self::unavailable("this account may not be changed now"),
             RecordsError::NoSuch(_) => Self::not_found("not_found", "there is no such record"),
             RecordsError::Corrupt(what) => {
                 tracing::error!(%what, "corrupt record");

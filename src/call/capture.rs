@@ -8,11 +8,13 @@ use crate::call::Call;
 use crate::call::effect::CallResult;
 use crate::call::effect::Effect;
 use crate::call::effect::Prompt;
+use crate::call::effect::Subject;
 use crate::call::facts::PinShown;
 use crate::call::input::After;
 use crate::call::input::CallEvent;
 use crate::call::input::Input;
 use crate::call::input::Judgement;
+use crate::call::input::Ticket;
 use crate::call::phase::PROMPT_MAX;
 use crate::call::phase::Phase;
 use crate::call::phase::STORE_MAX;
@@ -61,7 +63,16 @@ impl Call {
             (P::Drawing { .. }, I::Drawn(Ok(positions))) => {
                 let reprompts = self.facts.profile.capture.reprompts;
                 let keys = SecretKeys::default();
-                self.ask(Capture { positions, attempt: 1, keys, reprompts, announcing: false }, now)
+                self.ask(
+                    Capture {
+                        positions,
+                        attempt: self.facts.entries.saturating_add(1),
+                        keys,
+                        reprompts,
+                        announcing: false,
+                    },
+                    now,
+                )
             }
             (P::Drawing { .. }, I::Drawn(Err(_)) | I::DeadlineReached) => self.cannot_check(now),
 
@@ -79,12 +90,14 @@ impl Call {
 
             (P::Reserving { mut capture, .. }, I::Reserved(Ok(ticket))) => {
                 self.facts.attempt_made = true;
+                self.facts.entries = self.facts.entries.saturating_add(1);
                 let keys = std::mem::take(&mut capture.keys);
-                let judge = Effect::Judge {
-                    subject: self.facts.subject(),
-                    positions: capture.positions,
-                    keys,
+                let subject = match (ticket, self.facts.subject()) {
+                    // The account was closed by another call since the look-up.
+                    (Ticket::Dummy, Subject::Account(id)) => Subject::Closed(id),
+                    (_, subject) => subject,
                 };
+                let judge = Effect::Judge { subject, positions: capture.positions, keys };
                 (P::Judging { capture, ticket, until: now.up + STORE_MAX }, vec![judge])
             }
             (P::Reserving { .. }, I::Reserved(Err(_)) | I::DeadlineReached) => {
@@ -142,9 +155,13 @@ impl Call {
     }
 
     fn pin_key(&mut self, mut capture: Capture, until: Uptime, key: Key, now: Now) -> Next {
-        if capture.announcing || key == Key::POUND {
+        // Keys count once the position is shown, also during "I did not hear a key".
+        let position = capture.position();
+        let asked = self.facts.pin.as_ref().is_some_and(|pin| pin.positions.contains(&position));
+        if !asked || key == Key::POUND {
             return (Phase::Capture { capture, until }, vec![]);
         }
+        capture.announcing = false;
         if key == Key::STAR {
             return match capture.reprompts.checked_sub(1) {
                 Some(left) => self.ask(Capture { reprompts: left, ..capture }, now),
@@ -209,8 +226,15 @@ impl Call {
         if let Some(known) = &mut self.facts.customer {
             known.standing = after.standing;
         }
-        if after.standing == Standing::ResetRequired && !self.facts.authentication.is_final() {
-            self.facts.conclude(Authentication::ResetRequired);
+        if !self.facts.authentication.is_final() {
+            match after.standing {
+                Standing::ResetRequired => self.facts.conclude(Authentication::ResetRequired),
+                // A block of this call's own making may still be lifted by its questions (§4).
+                Standing::Blocked if !self.facts.call_failed => {
+                    self.facts.conclude(Authentication::Blocked);
+                }
+                Standing::Blocked | Standing::Open => {}
+            }
         }
         let last = capture.attempt >= self.facts.profile.capture.attempts;
         match verdict {

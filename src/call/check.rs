@@ -82,7 +82,7 @@ impl Call {
         match self.next().clone() {
             Next::Pin => vec![],
             Next::Password => {
-                self.facts.password_due = true;
+                self.facts.password_due = !self.facts.password_said;
                 self.facts.authentication = Authentication::InProgress;
                 vec![]
             }

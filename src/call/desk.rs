@@ -16,6 +16,7 @@ use crate::call::request::Refusal;
 use crate::call::request::Request;
 use crate::model::auth::Verdict;
 use crate::model::cause::Cause;
+use crate::model::digits::SecretText;
 use crate::model::ids::AgentId;
 use crate::model::ids::FactKey;
 use crate::model::time::Now;
@@ -37,10 +38,10 @@ pub fn actions(facts: &Facts, phase: &Phase) -> Vec<&'static str> {
         if matches!(phase, Phase::Capture { .. }) {
             allowed.push("cancel_pin");
         }
-        if matches!(phase, Phase::Closing { .. })
-            && facts.factors.pin == table::Pin::Skipped
-            && facts.customer.is_some()
-        {
+        let entries_left = facts.entries < facts.profile.capture.attempts;
+        let skipped = facts.factors.pin == table::Pin::Skipped && facts.customer.is_some();
+        let open = facts.verdict.is_none() && !facts.authentication.is_final();
+        if matches!(phase, Phase::Closing { .. }) && skipped && entries_left && open {
             allowed.push("collect_pin");
         }
         if facts.password_due {
@@ -86,6 +87,7 @@ pub(crate) fn too_late(input: Input) -> Vec<Effect> {
         | Input::ResultRecorded(_)
         | Input::Event(_)
         | Input::DeadlineReached
+        | Input::MakeRoom
         | Input::Shutdown => vec![],
     }
 }
@@ -96,6 +98,31 @@ fn done(reply: Reply) -> Effect {
 
 fn audit(by: &AgentId, what: &'static str, body: serde_json::Value) -> Effect {
     Effect::Audit { actor: by.to_string(), what, body }
+}
+
+/// Whether two answers are the same: letters in any case, without currency signs and the commas in
+/// numbers, other marks as spaces. Amounts and dates have to agree exactly (X15).
+fn same_answer(on_file: &str, said: &str) -> bool {
+    let (on_file, said) = (plain_answer(on_file), plain_answer(said));
+    !said.is_empty() && on_file == said
+}
+
+fn plain_answer(text: &str) -> String {
+    let characters: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+    let digit =
+        |at: Option<usize>| at.and_then(|at| characters.get(at)).is_some_and(char::is_ascii_digit);
+    let mut plain = String::new();
+    for (at, character) in characters.iter().enumerate() {
+        let in_number = digit(at.checked_sub(1)) && digit(at.checked_add(1));
+        match character {
+            '£' | '$' | '€' => {}
+            ',' if in_number => {}
+            '.' if in_number => plain.push('.'),
+            letter if letter.is_alphanumeric() => plain.push(*letter),
+            _ => plain.push(' '),
+        }
+    }
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl Call {
@@ -118,7 +145,16 @@ impl Call {
         }
         let by = &asker.agent;
         match request {
-            Request::Claim => (phase, self.claim(by, reply, now)),
+            Request::Claim => {
+                let effects = self.claim(by, reply, now);
+                let phase = match phase {
+                    Phase::WrapUp { .. } => {
+                        Phase::WrapUp { until: now.up + self.facts.profile.wrap_up_max }
+                    }
+                    phase => phase,
+                };
+                (phase, effects)
+            }
             Request::Release => {
                 self.facts.agent = None;
                 self.conceal();
@@ -142,13 +178,13 @@ impl Call {
                 (phase, self.mark(&question, correct, by, reply, now))
             }
             Request::Answer { question, value } => {
-                let correct = self.agrees(&question, value.expose());
-                (phase, self.mark(&question, correct, by, reply, now))
+                (phase, self.answer(&question, value.expose(), by, reply, now))
             }
             Request::Reveal(question) => (phase, self.reveal(question, by, reply)),
             Request::Finish => (phase, self.finish(by, reply, now)),
             Request::Password(said) => {
                 self.facts.password_due = false;
+                self.facts.password_said = true;
                 let customer = self.facts.customer.as_ref().map(|known| known.id.clone());
                 (phase, vec![Effect::JudgePassword { customer, said, reply }])
             }
@@ -173,6 +209,10 @@ impl Call {
         reply: Reply,
         now: Now,
     ) -> Vec<Effect> {
+        // Nobody can have given an answer right that we do not know.
+        if correct && self.on_file(question).is_none() {
+            return vec![Effect::Answered(reply, Err(Refusal::NotNow))];
+        }
         let items = self.facts.questions.iter_mut().flat_map(|questions| &mut questions.items);
         let Some(item) = items.into_iter().find(|item| item.key == *question) else {
             return vec![Effect::Answered(reply, Err(Refusal::NoSuchQuestion))];
@@ -188,14 +228,26 @@ impl Call {
         ]
     }
 
-    /// Compares what the caller said with what is on file: letters and digits alone, in any case.
-    fn agrees(&self, question: &FactKey, said: &str) -> bool {
-        let plain = |text: &str| -> String {
-            text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-        };
-        let on_file = self.facts.customer.as_ref().and_then(|known| known.answers.get(question));
-        on_file
-            .is_some_and(|answer| !plain(said).is_empty() && plain(answer.expose()) == plain(said))
+    /// Compares what the caller said with what is on file, once a question.
+    fn answer(
+        &mut self,
+        question: &FactKey,
+        said: &str,
+        by: &AgentId,
+        reply: Reply,
+        now: Now,
+    ) -> Vec<Effect> {
+        let asked = self.facts.questions.iter().flat_map(|questions| &questions.items);
+        if asked.into_iter().any(|item| item.key == *question && item.marked.is_some()) {
+            return vec![Effect::Answered(reply, Err(Refusal::NotNow))];
+        }
+        let correct = self.on_file(question).is_some_and(|answer| same_answer(answer, said));
+        self.mark(question, correct, by, reply, now)
+    }
+
+    fn on_file(&self, question: &FactKey) -> Option<&str> {
+        let answers = &self.facts.customer.as_ref()?.answers;
+        answers.get(question).map(SecretText::expose)
     }
 
     fn reveal(&self, question: FactKey, by: &AgentId, reply: Reply) -> Vec<Effect> {
@@ -218,7 +270,8 @@ impl Call {
         if audited.is_err() {
             return vec![Effect::Answered(reply, Err(Refusal::Unavailable))];
         }
-        if self.facts.agent.as_ref() != Some(by) || questions_due(&self.facts).is_none() {
+        let over = self.facts.ended_at.is_some() || questions_due(&self.facts).is_none();
+        if self.facts.agent.as_ref() != Some(by) || over {
             return vec![Effect::Answered(reply, Err(Refusal::NotNow))];
         }
         for item in self.facts.questions.iter_mut().flat_map(|questions| &mut questions.items) {
@@ -258,10 +311,14 @@ impl Call {
         reply: Reply,
         now: Now,
     ) -> (Phase, Vec<Effect>) {
+        if self.facts.ended_at.is_some() || self.facts.authentication.is_final() {
+            return (phase, vec![Effect::Answered(reply, Err(Refusal::NotNow))]);
+        }
         let verdict = match judgement {
             Judgement::Verdict(verdict) => verdict,
             Judgement::Unavailable => {
                 self.facts.password_due = true;
+                self.facts.password_said = false;
                 return (phase, vec![Effect::Answered(reply, Err(Refusal::Unavailable))]);
             }
         };
@@ -302,5 +359,27 @@ impl Call {
         effects.extend(released);
         effects.push(done(reply));
         (phase, effects)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn x15_answers_agree_exactly_but_for_how_they_are_written() {
+        for (on_file, said, same) in [
+            ("Ghent", "  ghent ", true),
+            ("£1,250.00", "1250.00", true),
+            ("St. Mary's", "st mary s", true),
+            ("£42.10", "4210", false),
+            ("£9.00", "900", false),
+            ("1/11/2026", "11/1/2026", false),
+            ("14 March 1986", "14 march 1986", true),
+            ("Ghent", "", false),
+            ("£", "€", false),
+        ] {
+            assert_eq!(same_answer(on_file, said), same, "{on_file} / {said}");
+        }
     }
 }

@@ -22,6 +22,7 @@ use crate::model::digits::SecretText;
 use crate::model::ids::AgentId;
 use crate::model::ids::CustomerId;
 use crate::model::ids::FactKey;
+use crate::model::time::Timestamp;
 
 /// A recorded phrase of the prompt pack.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -200,8 +201,8 @@ pub enum Effect {
     Answered(Reply, Result<(), Refusal>),
     /// The call is over: keep its last state, count it.
     Ended(Box<EndedCall>),
-    /// Nothing holds the call any more: take it off the desktops.
-    Release,
+    /// Nothing holds the call any more: keep its last state, take it off the desktops.
+    Release(Box<LastState>),
 }
 
 /// What is counted and kept of a call that ended.
@@ -213,8 +214,19 @@ pub struct EndedCall {
     pub outcome: &'static str,
     /// What came of the PIN.
     pub pin: Option<PinResult>,
-    /// Its last state.
+    /// What is kept.
+    pub last: LastState,
+}
+
+/// A call as it is kept.
+#[derive(Debug)]
+pub struct LastState {
+    /// As its agent saw it.
     pub view: CallView,
     /// Whom it was about.
     pub customer: Option<CustomerId>,
+    /// When it came in.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
 }

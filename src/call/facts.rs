@@ -108,9 +108,13 @@ pub struct Facts {
     pub pin: Option<PinShown>,
     /// An entry of this call was written down.
     pub attempt_made: bool,
+    /// Entries written down so far.
+    pub entries: u8,
     /// This call is marked as failed on disk.
     pub call_failed: bool,
     pub password_due: bool,
+    /// The password was said and is being judged; it is not asked twice.
+    pub password_said: bool,
     pub questions: Option<QuestionsAsked>,
     /// A verdict on its way to disk; nobody is told before it is there (P3).
     pub verdict: Option<CallResult>,
@@ -154,8 +158,10 @@ impl Facts {
             },
             pin: None,
             attempt_made: false,
+            entries: 0,
             call_failed: false,
             password_due: false,
+            password_said: false,
             questions: None,
             verdict: None,
             agent: None,

@@ -1,6 +1,7 @@
 //! What can happen to a call: events of its platform, answers to its effects, requests of desktops.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::account::Standing;
 use crate::call::request::Asker;
@@ -78,8 +79,8 @@ pub enum HandOver {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Down;
 
-/// A customer as the call needs them.
-#[derive(Clone, Debug)]
+/// A customer as the call needs them. Prints the id only: inputs are logged at DEBUG.
+#[derive(Clone)]
 pub struct Known {
     /// Identity.
     pub id: CustomerId,
@@ -97,6 +98,12 @@ pub struct Known {
     pub number: NumberOnFile,
     /// Answers on file, by key.
     pub answers: BTreeMap<FactKey, SecretText>,
+}
+
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Known({})", self.id)
+    }
 }
 
 /// The caller's number in one customer's record.
@@ -227,6 +234,8 @@ pub enum Input {
     },
     /// The phase's time is over.
     DeadlineReached,
+    /// The node is full: a call that nobody works on any more gives its place up.
+    MakeRoom,
     /// The daemon stops.
     Shutdown,
 }

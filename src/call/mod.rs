@@ -116,6 +116,7 @@ impl Call {
                 self.cleared(phase, cause, now)
             }
             (phase, Input::Shutdown) => self.shut_down(phase, now),
+            (phase, Input::MakeRoom) => self.make_room(phase, now),
 
             // A reservation that came too late for us is nobody's guess: it must not count.
             (phase, Input::Reserved(Ok(ticket))) if !matches!(phase, Phase::Reserving { .. }) => {
@@ -125,9 +126,11 @@ impl Call {
             // The way of the call.
             (Phase::LookingUp { .. }, Input::LookedUp(found)) => self.looked_up(*found, now),
             (Phase::LookingUp { .. }, Input::DeadlineReached) => self.not_looked_up(now),
-            (phase @ (Phase::Deciding { .. } | Phase::HandingOver { .. }), input) => {
-                self.on_the_way_to_an_agent(phase, &input, now)
-            }
+            (
+                phase
+                @ (Phase::Deciding { .. } | Phase::HandingOver { .. } | Phase::Parting { .. }),
+                input,
+            ) => self.on_the_way_to_an_agent(phase, &input, now),
             (Phase::WrapUp { .. }, Input::DeadlineReached) => self.release(now),
             (Phase::HandedOver { .. }, Input::DeadlineReached) => {
                 self.ended(Cause::RECOVERY_ON_TIMER_EXPIRY, now)

@@ -99,6 +99,11 @@ pub enum Phase {
         /// When to give up.
         until: Uptime,
     },
+    /// The transfer came to nothing; the caller hears goodbye.
+    Parting {
+        /// When it must be over.
+        until: Uptime,
+    },
     /// The caller is with the queue or an agent.
     HandedOver {
         /// When the call is taken as ended.
@@ -130,6 +135,7 @@ impl Phase {
             | Self::Settling { until, .. }
             | Self::Closing { until }
             | Self::HandingOver { until, .. }
+            | Self::Parting { until }
             | Self::HandedOver { until }
             | Self::WrapUp { until } => Some(*until),
             Self::Released => None,
@@ -152,6 +158,7 @@ impl Phase {
             | Self::Judging { .. }
             | Self::Settling { .. }
             | Self::Closing { .. }
+            | Self::Parting { .. }
             | Self::HandingOver { answered: true, .. } => "ivr",
             Self::HandedOver { .. } => "handed_over",
             Self::WrapUp { .. } | Self::Released => "ended",
@@ -172,6 +179,7 @@ impl Phase {
             | Self::Capture { .. }
             | Self::Closing { .. }
             | Self::HandingOver { .. }
+            | Self::Parting { .. }
             | Self::HandedOver { .. }
             | Self::WrapUp { .. }
             | Self::Released => false,

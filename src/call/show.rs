@@ -100,7 +100,8 @@ fn questions(facts: &Facts) -> Option<QuestionsView> {
             Reveal::OnClick => item.revealed,
             Reveal::Always => true,
         };
-        let over = facts.authentication.is_final() || facts.agent.is_none();
+        let over =
+            facts.authentication.is_final() || facts.agent.is_none() || facts.ended_at.is_some();
         let on_file = facts.customer.as_ref().and_then(|known| known.answers.get(&item.key));
         on_file.filter(|_| shown && !over).map(|answer| answer.expose().to_owned())
     };

@@ -4,11 +4,13 @@ use crate::account::Standing;
 use crate::call::Call;
 use crate::call::effect::Effect;
 use crate::call::effect::EndedCall;
+use crate::call::effect::LastState;
 use crate::call::effect::Prompt;
 use crate::call::input::CallEvent;
 use crate::call::input::HandOver;
 use crate::call::input::Input;
 use crate::call::phase::HAND_OVER_MAX;
+use crate::call::phase::PROMPT_MAX;
 use crate::call::phase::Phase;
 use crate::model::auth::Authentication;
 use crate::model::auth::PinResult;
@@ -24,7 +26,7 @@ impl Call {
         (phase, vec![Effect::HandOver { to, answered }])
     }
 
-    /// `Deciding` and `HandingOver`: the last steps before an agent.
+    /// `Deciding`, `HandingOver` and `Parting`: the last steps before an agent, or without one.
     pub(crate) fn on_the_way_to_an_agent(
         &mut self,
         phase: Phase,
@@ -52,16 +54,20 @@ impl Call {
                 self.facts.note(now.wall, "hand-over did not come to an end in time");
                 self.not_handed_over(*answered, now)
             }
+            (
+                Phase::Parting { .. },
+                Input::Event(CallEvent::PromptEnded) | Input::DeadlineReached,
+            ) => self.hang_up(Cause::TEMPORARY_FAILURE, now),
             _ => (phase, vec![]),
         }
     }
 
     fn not_handed_over(&mut self, answered: bool, now: Now) -> (Phase, Vec<Effect>) {
-        let (phase, mut effects) = self.hang_up(Cause::TEMPORARY_FAILURE, now);
-        if answered {
-            effects.insert(0, Effect::Play(Prompt::Goodbye));
+        if !answered {
+            return self.hang_up(Cause::TEMPORARY_FAILURE, now);
         }
-        (phase, effects)
+        let until = now.up + PROMPT_MAX;
+        (Phase::Parting { until }, vec![Effect::Play(Prompt::Goodbye)])
     }
 
     /// Ends the leg from our side.
@@ -131,10 +137,17 @@ impl Call {
         } else {
             self.facts.authentication.word()
         };
-        let customer = self.facts.customer.as_ref().map(|known| known.id.clone());
-        let ended =
-            EndedCall { class: self.facts.class, outcome, pin, view: self.view(), customer };
+        let ended = EndedCall { class: self.facts.class, outcome, pin, last: self.last_state() };
         vec![Effect::Ended(Box::new(ended))]
+    }
+
+    fn last_state(&self) -> LastState {
+        LastState {
+            view: self.view(),
+            customer: self.facts.customer.as_ref().map(|known| known.id.clone()),
+            started_at: self.facts.started_at,
+            ended_at: self.facts.ended_at,
+        }
     }
 
     /// Takes the call off the desktops.
@@ -144,8 +157,20 @@ impl Call {
         }
         self.facts.verdict = None;
         let mut effects = self.close_books();
-        effects.push(Effect::Release);
+        effects.push(Effect::Release(Box::new(self.last_state())));
         (Phase::Released, effects)
+    }
+
+    /// A caller who was handed over or has left, and whom no agent took, makes room for one who rings.
+    pub(crate) fn make_room(&mut self, phase: Phase, now: Now) -> (Phase, Vec<Effect>) {
+        let idle = matches!(phase, Phase::HandedOver { .. } | Phase::WrapUp { .. });
+        if !idle || self.facts.agent.is_some() || self.facts.verdict.is_some() {
+            return (phase, vec![]);
+        }
+        let (_, mut effects) = self.ended(Cause::NORMAL_UNSPECIFIED, now);
+        let (phase, released) = self.release(now);
+        effects.extend(released);
+        (phase, effects)
     }
 
     /// The daemon stops: every call ends at once and gives back what it holds.

@@ -52,7 +52,9 @@ pub enum CustomerCommand {
 /// Runs a customer command.
 pub async fn run(common: &Common, command: CustomerCommand) -> anyhow::Result<u8> {
     let config = config_with_logs(common)?;
-    let stores = app::prepare(config)?.open_beside()?;
+    let prepared = app::prepare(config)?;
+    talk(&format!("records: {}", prepared.paths().records.display()));
+    let stores = prepared.open_beside()?;
     match command {
         CustomerCommand::Import { file } => import(&stores, &file, common.json).await,
         CustomerCommand::List => list(&stores, common.json).await,

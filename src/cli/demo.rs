@@ -26,6 +26,7 @@ use crate::cli::talk;
 use crate::config;
 use crate::engine::clock::Clock;
 use crate::lifecycle;
+use crate::lifecycle::Signals;
 use crate::model::ids::IntentHandle;
 use crate::push::audience::View;
 use crate::push::hub::Found;
@@ -117,13 +118,12 @@ async fn play(running: &Running, ears: Arc<Ears>, args: &DemoArgs) -> anyhow::Re
     let apart = if args.calls.is_some() { APART } else { APART_FOR_EVER };
     let mut next_call = tokio::time::interval(apart);
     let (mut placed, mut tally) = (0_usize, Tally::default());
-    let interrupted = lifecycle::stop_wanted(&stop);
-    tokio::pin!(interrupted);
+    let mut signals = Signals::catch()?;
     loop {
         let room = placed < planned && placed - tally.ended < AT_ONCE_MAX;
         tokio::select! {
             biased;
-            _ = &mut interrupted => break,
+            () = signals.wanted() => break,
             Some(tale) = tales.recv() => {
                 tally.add(&tale);
                 print(&tale.line());

@@ -1,6 +1,5 @@
 //! `countersign serve`: the daemon.
 
-use tokio_util::sync::CancellationToken;
 use tracing::info;
 use tracing::warn;
 
@@ -9,6 +8,7 @@ use crate::cli::Common;
 use crate::cli::config_with_logs;
 use crate::cli::print;
 use crate::lifecycle;
+use crate::lifecycle::Signals;
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(common: &Common) -> anyhow::Result<u8> {
@@ -20,13 +20,23 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
     for sentence in config.warnings() {
         warn!("{sentence}");
     }
+    let mut signals = Signals::catch()?;
     let prepared = app::prepare(config)?;
     let stores = prepared.open()?;
     let running = app::start(prepared, stores).await?;
     print(&running.listening());
-    lifecycle::stop_wanted(&CancellationToken::new()).await?;
-    info!("stopping");
-    running.stop().await;
+    signals.wanted().await;
+    info!("stopping; a second signal ends all calls at once");
+    let at_once = running.cut_short();
+    let stopped = running.stop();
+    tokio::pin!(stopped);
+    tokio::select! {
+        () = &mut stopped => {}
+        () = signals.wanted() => {
+            at_once.cancel();
+            stopped.await;
+        }
+    }
     info!("stopped");
     Ok(0)
 }

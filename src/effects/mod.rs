@@ -24,6 +24,7 @@ use crate::account::AccountFact;
 use crate::call::effect::CallResult;
 use crate::call::effect::Effect;
 use crate::call::effect::EndedCall;
+use crate::call::effect::LastState;
 use crate::call::effect::Subject;
 use crate::call::input::After;
 use crate::call::input::Down;
@@ -40,6 +41,7 @@ use crate::model::auth::Verdict;
 use crate::model::digits::SecretText;
 use crate::model::ids::CallId;
 use crate::model::ids::CustomerId;
+use crate::model::time::Timestamp;
 use crate::pin::workers::PinWorkers;
 use crate::platform::Leg;
 use crate::push::hub::Hub;
@@ -87,7 +89,6 @@ pub struct Carrier {
     leg: Box<dyn Leg>,
     queue: mpsc::Sender<Work>,
     customer: Option<CustomerId>,
-    shown: Option<CallView>,
 }
 
 impl Carrier {
@@ -101,7 +102,7 @@ impl Carrier {
             }
         });
         gauge!("countersign_active_calls").increment(1);
-        Self { world, call, leg, queue, customer: None, shown: None }
+        Self { world, call, leg, queue, customer: None }
     }
 
     /// Queues store work whose answer the call waits for.
@@ -138,7 +139,6 @@ impl Carrier {
 
     fn publish(&mut self, view: CallView, taken: Taken) {
         self.customer = view.customer.as_ref().map(|customer| customer.id.clone());
-        self.shown = Some(view.clone());
         self.world.hub.publish(Published { call: view, taken_in: taken.instant });
     }
 
@@ -150,7 +150,7 @@ impl Carrier {
         let body =
             serde_json::json!({ "class": class, "outcome": ended.outcome, "pin": ended.pin });
         let entry = self.audit(taken, "system".into(), "call_ended", body);
-        let record = self.record(&ended.view, ended.customer, taken);
+        let record = self.record(ended.last);
         let world = Arc::clone(&self.world);
         self.later(async move {
             let stored = async {
@@ -161,13 +161,13 @@ impl Carrier {
         });
     }
 
-    fn record(&self, view: &CallView, customer: Option<CustomerId>, taken: Taken) -> CallRecord {
+    fn record(&self, last: LastState) -> CallRecord {
         CallRecord {
             id: self.call.clone(),
-            started_at: taken.now.wall,
-            ended_at: view.ended_at.is_some().then_some(taken.now.wall),
-            customer,
-            view: serde_json::to_value(view.for_watchers()).unwrap_or_default(),
+            started_at: last.started_at,
+            ended_at: last.ended_at,
+            customer: last.customer,
+            view: serde_json::to_value(last.view.for_watchers()).unwrap_or_default(),
         }
     }
 }
@@ -183,7 +183,7 @@ impl Effects for Carrier {
             Effect::Clear(cause) => self.leg.clear(cause),
             Effect::Answered(reply, outcome) => self.world.replies.answer(reply, outcome),
             Effect::Ended(ended) => self.ended(*ended, taken),
-            Effect::Release => self.release(taken),
+            Effect::Release(last) => self.release(*last),
             store => self.store(store, taken, call),
         }
     }
@@ -254,19 +254,25 @@ impl Carrier {
             | Effect::Clear(_)
             | Effect::Answered(..)
             | Effect::Ended(_)
-            | Effect::Release => {}
+            | Effect::Release(_) => {}
         }
     }
 
     fn draw(&self, subject: Subject, taken: Taken, call: &CallHandle) {
         let world = Arc::clone(&self.world);
         let now = taken.now.wall;
+        let made_up =
+            self.audit(taken, "system".into(), "positions_made_up", serde_json::json!({}));
         self.ask(call, async move {
             Input::Drawn(match subject {
                 Subject::Account(id) | Subject::Closed(id) => {
                     timed("challenge", world.records.challenge(&id, rand::random(), now)).await
                 }
-                Subject::Stranger(claimed) => Ok(world.pins.made_up_positions(&claimed.0)),
+                // The same time on disk as a draw: nobody hears from the pause who exists (5.1).
+                Subject::Stranger(claimed) => {
+                    let noted = timed("challenge", world.records.audit(made_up)).await;
+                    noted.map(|()| world.pins.made_up_positions(&claimed.0))
+                }
             })
         });
     }
@@ -294,8 +300,17 @@ impl Carrier {
                         rule,
                         at: now,
                     };
-                    let reserved = timed("reserve", world.records.reserve(reservation)).await;
-                    reserved.map(|attempt| Ticket::Attempt(attempt.0))
+                    let reserving = async {
+                        match world.records.reserve(reservation).await {
+                            Ok(attempt) => Ok(Ticket::Attempt(attempt.0)),
+                            // Closed meanwhile, by another call: from here on it is one who cannot pass.
+                            Err(RecordsError::Refused) => {
+                                world.records.audit(dummy).await.map(|()| Ticket::Dummy)
+                            }
+                            Err(error) => Err(error),
+                        }
+                    };
+                    timed("reserve", reserving).await
                 }
                 // The same time on disk for those who cannot pass (5.1).
                 Subject::Closed(_) | Subject::Stranger(_) => {
@@ -318,8 +333,11 @@ impl Carrier {
             };
             Input::Settled(match ticket {
                 Ticket::Attempt(attempt) => {
-                    let settled =
-                        timed("settle", world.records.settle(AttemptId(attempt), how, now)).await;
+                    let attempt = AttemptId(attempt);
+                    let settled = timed("settle", world.records.settle(attempt, how, now)).await;
+                    if settled.is_err() {
+                        world.tasks.spawn(void_later(Arc::clone(&world), attempt, now));
+                    }
                     settled.map(after_event)
                 }
                 Ticket::Dummy => match timed("settle", world.records.audit(dummy)).await {
@@ -330,14 +348,12 @@ impl Carrier {
         });
     }
 
-    fn release(&mut self, taken: Taken) {
-        if let Some(view) = self.shown.take() {
-            let record = self.record(&view, self.customer.clone(), taken);
-            let world = Arc::clone(&self.world);
-            self.later(async move {
-                report("save_call", timed("save_call", world.records.save_call(record)).await);
-            });
-        }
+    fn release(&mut self, last: LastState) {
+        let record = self.record(last);
+        let world = Arc::clone(&self.world);
+        self.later(async move {
+            report("save_call", timed("save_call", world.records.save_call(record)).await);
+        });
         self.world.hub.remove(&self.call);
     }
 }
@@ -412,6 +428,21 @@ async fn standing_of(world: &World, customer: Option<CustomerId>) -> After {
     };
     let standing = account.map_or(crate::account::Standing::Open, |account| account.standing());
     After { standing, call_failed: false }
+}
+
+/// The agent was told that nothing was counted: make that true as soon as the records are back. An
+/// attempt that was settled after all is left alone.
+async fn void_later(world: Arc<World>, attempt: AttemptId, now: Timestamp) {
+    for wait in [1, 2, 4, 8, 16, 32, 64, 128] {
+        tokio::time::sleep(Duration::from_secs(wait)).await;
+        if world.records.settle(attempt, Settlement::Void, now).await.is_ok() {
+            return;
+        }
+    }
+    error!(
+        attempt = attempt.0,
+        "an attempt could not be settled; it counts as wrong at the next start"
+    );
 }
 
 const fn record_result(result: CallResult) -> records::CallResult {

@@ -1,6 +1,7 @@
 //! The calls that live on this node, by our id and by the platform's.
 
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -10,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::call::Call;
 use crate::call::input::Delivered;
+use crate::call::input::Input;
 use crate::engine::CallHandle;
 use crate::engine::CallTask;
 use crate::engine::Effects;
@@ -17,6 +19,9 @@ use crate::engine::clock::Clock;
 use crate::model::ids::CallId;
 use crate::model::ids::PlatformCallId;
 use crate::policy::Profile;
+
+/// Calls asked to go for each that comes, once the table is full.
+const ASKED_TO_GO: usize = 4;
 
 /// The node's calls. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -37,6 +42,22 @@ struct Shared {
 struct Table {
     by_id: HashMap<CallId, CallHandle>,
     by_platform: HashMap<PlatformCallId, CallId>,
+    /// In the order in which they came, those that could not make room behind the others.
+    order: VecDeque<CallId>,
+}
+
+impl Table {
+    /// Asks the oldest calls to make room, those that are with a queue or have ended.
+    fn make_room(&mut self) {
+        for _ in 0..ASKED_TO_GO {
+            let Some(oldest) = self.order.pop_front() else { return };
+            if let Some(call) = self.by_id.get(&oldest) {
+                // One that cannot listen now is asked again on its next turn.
+                let _ = call.send(Input::MakeRoom);
+                self.order.push_back(oldest);
+            }
+        }
+    }
 }
 
 /// As many calls as we take already live here.
@@ -66,8 +87,12 @@ impl Calls {
         {
             let mut table = self.table();
             if table.by_id.len() >= *max {
+                table.make_room();
+            }
+            if table.by_id.len() >= max.saturating_add(max / 4) {
                 return Err(NoRoom);
             }
+            table.order.push_back(id.clone());
             table.by_id.insert(id.clone(), handle.clone());
             table.by_platform.insert(platform_id.clone(), id.clone());
         }
@@ -76,6 +101,14 @@ impl Calls {
             task.run().await;
             let mut table = calls.table();
             table.by_id.remove(&id);
+            if table.order.front() == Some(&id) {
+                table.order.pop_front();
+            }
+            // Ids of calls that ended out of turn go once they outweigh the living.
+            if table.order.len() > 2 * table.by_id.len() + 1024 {
+                let Table { by_id, order, .. } = &mut *table;
+                order.retain(|id| by_id.contains_key(id));
+            }
             // The platform may have used its id again meanwhile.
             if table.by_platform.get(&platform_id) == Some(&id) {
                 table.by_platform.remove(&platform_id);

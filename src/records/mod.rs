@@ -29,6 +29,9 @@ pub enum RecordsError {
     /// Try again later; nothing was written.
     #[error("the record store is busy or not reachable ({0})")]
     Unavailable(String),
+    /// The account may not be tried now: blocked, to be reset, or its guesses are all at stake.
+    #[error("this account may not be tried now")]
+    Refused,
     /// What was asked for does not exist (any more).
     #[error("no such {0}")]
     NoSuch(&'static str),

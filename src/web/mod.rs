@@ -139,6 +139,13 @@ mod tests {
     }
 
     #[test]
+    fn contract_10_descriptions_are_json() {
+        for document in [OPENAPI, ASYNCAPI] {
+            assert_eq!(described(document).headers()["content-type"], "application/json");
+        }
+    }
+
+    #[test]
     fn no_path_leads_out_of_the_folder() {
         for path in ["../mod.rs", "..", "/etc/passwd", "a/../../mod.rs", ".hidden", "nothing.js"] {
             assert_eq!(asset(path, &HeaderMap::new()).status(), StatusCode::NOT_FOUND, "{path}");

@@ -114,13 +114,13 @@ fn attestation(
     attestation_info: Option<&str>,
 ) -> Attestation {
     let told = asserted.and_then(|identity| verstat(&identity.uri)).or_else(|| verstat(&from.uri));
-    let level = |text: &str| match text.trim() {
+    let level = |text: &str| match text.trim().to_ascii_uppercase().as_str() {
         "A" => Attestation::Full,
         "B" => Attestation::Partial,
         "C" => Attestation::Gateway,
         _ => Attestation::None,
     };
-    let Some(told) = told else {
+    let Some(told) = told.map(|word| word.to_ascii_lowercase()) else {
         return match dialect {
             Verstat::Atis | Verstat::Bandwidth => attestation_info.map_or(Attestation::None, level),
             Verstat::Twilio | Verstat::Telnyx | Verstat::None => Attestation::None,
@@ -129,12 +129,12 @@ fn attestation(
     if dialect == Verstat::None {
         return Attestation::None;
     }
-    if told.starts_with("TN-Validation-Failed") || told.starts_with("TN-Verification-Failed") {
+    if told.starts_with("tn-validation-failed") || told.starts_with("tn-verification-failed") {
         return Attestation::Failed;
     }
-    let passed = told.strip_prefix("TN-Validation-Passed").or_else(|| {
+    let passed = told.strip_prefix("tn-validation-passed").or_else(|| {
         // Bandwidth wrote this word until it moved to the ATIS one.
-        told.strip_prefix("TN-Verification-Passed").filter(|_| dialect == Verstat::Bandwidth)
+        told.strip_prefix("tn-verification-passed").filter(|_| dialect == Verstat::Bandwidth)
     });
     match (passed, dialect) {
         (None, _) => Attestation::None,
@@ -143,7 +143,7 @@ fn attestation(
         (Some(""), Verstat::Atis | Verstat::Bandwidth) => {
             attestation_info.map_or(Attestation::None, level)
         }
-        (Some(rest), _) if rest.ends_with("-Diverted") => Attestation::Diverted,
+        (Some(rest), _) if rest.ends_with("-diverted") => Attestation::Diverted,
         (Some(rest), _) => rest.strip_prefix('-').map_or(Attestation::None, level),
     }
 }
@@ -187,6 +187,7 @@ mod tests {
         use Verstat as V;
         for (dialect, told, info, meant) in [
             (V::Atis, "TN-Validation-Passed-A", None, A::Full),
+            (V::Atis, "tn-validation-failed", None, A::Failed),
             (V::Atis, "TN-Validation-Passed-B", None, A::Partial),
             (V::Atis, "TN-Validation-Passed-C", None, A::Gateway),
             (V::Atis, "TN-Validation-Passed", Some("A"), A::Full),

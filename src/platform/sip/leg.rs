@@ -139,7 +139,7 @@ impl LegTask {
                 biased;
                 event = mail.recv() => match event {
                     Some(event) => self.event(event).await,
-                    None => self.end(Cause::TEMPORARY_FAILURE).await,
+                    None => self.given_up().await,
                 },
                 wish = wished.recv() => match wish {
                     Some(wish) => self.wish(wish).await,
@@ -194,7 +194,9 @@ impl LegTask {
                 self.tell(CallEvent::HandedOver(HandOver::Done)).await;
                 self.order(Command::Bye { cause: Cause::NORMAL_CLEARING.0 }).await;
             }
-            LegEvent::ReferProgress { status: ..=199 } => self.refer_accepted = true,
+            LegEvent::ReferProgress { status: ..=100 } => self.refer_accepted = true,
+            // It rings at the target: a caller who hangs up now has given up, not arrived.
+            LegEvent::ReferProgress { status: 101..=199 } => self.refer_accepted = false,
             LegEvent::ReferProgress { status } | LegEvent::ReferFailed { status } => {
                 self.refer_accepted = false;
                 self.tell(CallEvent::HandedOver(HandOver::Refused(status))).await;
@@ -332,6 +334,12 @@ impl LegTask {
         if self.orders.send((self.id, command)).await.is_err() {
             debug!(leg = self.id.0, "the SIP listener is gone");
         }
+    }
+
+    /// Our mailbox overflowed: the listener does not tell us anything any more, so the leg goes.
+    async fn given_up(&mut self) {
+        self.order(Command::Bye { cause: Cause::TEMPORARY_FAILURE.0 }).await;
+        self.end(Cause::TEMPORARY_FAILURE).await;
     }
 
     async fn end(&mut self, cause: Cause) {

@@ -116,7 +116,6 @@ impl Listener {
                     self.received(received, &mut buffer).await;
                 }
             }
-            self.agent.set_draining(self.gauge.draining.load(Ordering::Relaxed));
             self.gauge.legs.store(self.agent.legs(), Ordering::Relaxed);
         }
     }
@@ -126,6 +125,7 @@ impl Listener {
         for _ in 0..BURST {
             match next {
                 Ok((len, source)) => {
+                    self.agent.set_draining(self.gauge.draining.load(Ordering::Relaxed));
                     let now = self.shared.clock.up();
                     let outputs =
                         self.agent.datagram(buffer.get(..len).unwrap_or_default(), source, now);

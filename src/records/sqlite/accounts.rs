@@ -123,7 +123,7 @@ pub(super) fn reserve(db: &Connection, wanted: &Reservation) -> Result<AttemptId
     let at_stake = open + u32::from(account.pin_wrong_streak);
     let spent = open > 0 && at_stake >= u32::from(wanted.rule.wrong_entries);
     if account.standing() != Standing::Open || spent {
-        return Err(RecordsError::Unavailable("this account may not be tried now".into()));
+        return Err(RecordsError::Refused);
     }
     let mut insert = db.prepare_cached(
         "INSERT INTO attempts (call, customer, entry, last, first, second, pin_version, failed_calls,
