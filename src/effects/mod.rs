@@ -3,6 +3,7 @@
 //! What goes to the records goes through one queue per call, so that it is stored in the order in
 //! which it was decided; the call itself never waits.
 
+mod judging;
 mod lookup;
 pub mod replies;
 
@@ -18,7 +19,6 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::error;
 use tracing::info;
-use tracing::warn;
 
 use crate::account::AccountFact;
 use crate::call::effect::CallResult;
@@ -29,7 +29,6 @@ use crate::call::effect::Subject;
 use crate::call::input::After;
 use crate::call::input::Down;
 use crate::call::input::Input;
-use crate::call::input::Judgement;
 use crate::call::input::Ticket;
 use crate::call::view::CallView;
 use crate::effects::replies::Replies;
@@ -38,7 +37,6 @@ use crate::engine::Effects;
 use crate::engine::Taken;
 use crate::engine::clock::Clock;
 use crate::model::auth::Verdict;
-use crate::model::digits::SecretText;
 use crate::model::ids::CallId;
 use crate::model::ids::CustomerId;
 use crate::model::time::Timestamp;
@@ -211,7 +209,7 @@ impl Carrier {
             }
             Effect::Judge { subject, positions, keys } => {
                 self.ask(call, async move {
-                    Input::Judged(judge(&world, subject, positions, keys).await)
+                    Input::Judged(judging::judge(&world, subject, positions, keys).await)
                 });
             }
             Effect::Settle { ticket, verdict } => self.settle(ticket, verdict, taken, call),
@@ -229,7 +227,7 @@ impl Carrier {
                 }
             }
             Effect::JudgePassword { customer, said, reply } => self.ask(call, async move {
-                let judgement = judge_password(&world, customer, said).await;
+                let judgement = judging::judge_password(&world, customer, said).await;
                 Input::PasswordJudged { judgement, reply }
             }),
             Effect::AuditReveal { question, by, reply } => {
@@ -341,7 +339,7 @@ impl Carrier {
                     settled.map(after_event)
                 }
                 Ticket::Dummy => match timed("settle", world.records.audit(dummy)).await {
-                    Ok(()) => Ok(standing_of(&world, customer).await),
+                    Ok(()) => Ok(judging::standing_of(&world, customer).await),
                     Err(Down) => Err(Down),
                 },
             })
@@ -371,63 +369,6 @@ struct Entry {
     last: bool,
     positions: crate::model::digits::Positions,
     rule: crate::account::BlockRule,
-}
-
-async fn judge(
-    world: &World,
-    subject: Subject,
-    positions: crate::model::digits::Positions,
-    keys: crate::model::digits::SecretKeys,
-) -> Judgement {
-    let (account, sealed) = match subject {
-        Subject::Account(id) => match timed("sealed_pin", world.records.sealed_pin(&id)).await {
-            Ok(sealed) => (Some(id), sealed),
-            Err(Down) => return Judgement::Unavailable,
-        },
-        // The same read, the same work: nobody can tell from the time who exists (5.1, 5.3).
-        Subject::Closed(id) => match timed("sealed_pin", world.records.sealed_pin(&id)).await {
-            Ok(_) => (Some(id), None),
-            Err(Down) => return Judgement::Unavailable,
-        },
-        Subject::Stranger(_) => (None, None),
-    };
-    let nobody = || CustomerId::try_from("nobody".to_owned()).ok();
-    let Some(account) = account.or_else(nobody) else { return Judgement::Unavailable };
-    judged(world.pins.verify(&account, sealed, positions, keys).await)
-}
-
-async fn judge_password(
-    world: &World,
-    customer: Option<CustomerId>,
-    said: SecretText,
-) -> Judgement {
-    let verifier = match customer {
-        Some(id) => timed("password_verifier", world.records.password_verifier(&id)).await,
-        None => Ok(None),
-    };
-    match verifier {
-        Err(Down) => Judgement::Unavailable,
-        Ok(verifier) => judged(world.pins.verify_password(verifier, said).await),
-    }
-}
-
-fn judged(outcome: Result<Verdict, crate::pin::PinError>) -> Judgement {
-    match outcome {
-        Ok(verdict) => Judgement::Verdict(verdict),
-        Err(error) => {
-            warn!(%error, "a secret could not be checked");
-            Judgement::Unavailable
-        }
-    }
-}
-
-async fn standing_of(world: &World, customer: Option<CustomerId>) -> After {
-    let account = match customer {
-        Some(id) => timed("account", world.records.account(&id)).await.ok().flatten(),
-        None => None,
-    };
-    let standing = account.map_or(crate::account::Standing::Open, |account| account.standing());
-    After { standing, call_failed: false }
 }
 
 /// The agent was told that nothing was counted: make that true as soon as the records are back. An

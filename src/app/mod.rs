@@ -1,7 +1,9 @@
 //! Composition root: the only file that knows every module. Nothing is bound before everything has
 //! been checked.
 
-use std::collections::BTreeMap;
+mod prepare;
+mod reception;
+
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
@@ -10,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use async_trait::async_trait;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,38 +25,25 @@ use crate::api::auth::TokenRules;
 use crate::api::auth::Tokens;
 use crate::api::health::Readiness;
 use crate::api::keys::KeySource;
-use crate::call::input::Delivered;
-use crate::call::input::Input;
-use crate::call::request::Asker;
-use crate::call::request::Refusal;
-use crate::call::request::Request;
+pub use crate::app::prepare::Prepared;
+pub use crate::app::prepare::Stores;
+pub use crate::app::prepare::prepare;
+use crate::app::reception::Reception;
 use crate::config::Config;
-use crate::effects::Carrier;
 use crate::effects::World;
 use crate::effects::replies::Replies;
-use crate::engine::CallHandle;
 use crate::engine::calls::Calls;
 use crate::engine::clock::Clock;
 use crate::files;
-use crate::files::Paths;
 use crate::health::Backends;
-use crate::lifecycle;
 use crate::lifecycle::Stops;
-use crate::model::ids::CallId;
+use crate::lifecycle;
 use crate::model::time::Timestamp;
-use crate::pin::pepper::Pepper;
-use crate::pin::workers::PinParams;
-use crate::pin::workers::PinWorkers;
 use crate::platform::Entry;
-use crate::platform::Leg;
-use crate::platform::Refused;
-use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
 use crate::platform::sip::listener::Listener;
 use crate::platform::sip::media::Ports;
-use crate::policy::BUILT_IN;
-use crate::policy::Profile;
-use crate::prompts;
+use crate::platform::sip;
 use crate::push::Desk;
 use crate::push::Doorkeeper;
 use crate::push::hub::Hub;
@@ -64,9 +52,6 @@ use crate::push::socket::DesktopLimits;
 use crate::push::socket::DesktopParts;
 use crate::push::socket::Desktops;
 use crate::records::Records;
-use crate::records::RecordsError;
-use crate::records::sqlite::SqliteRecords;
-use crate::rtp::prompt::PromptPack;
 use crate::sessions::Sessions;
 use crate::sessions::memory::MemorySessions;
 use crate::sip::agent::Advertised;
@@ -85,135 +70,6 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 /// The calendar, handed to those who may read it.
 type Wall = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// Everything that can be checked without binding anything.
-pub struct Prepared {
-    config: Config,
-    profiles: BTreeMap<String, Arc<Profile>>,
-    prompts: Arc<PromptPack>,
-    paths: Paths,
-}
-
-/// Checks what only the file system knows: profiles, prompts, places.
-pub fn prepare(config: Config) -> anyhow::Result<Prepared> {
-    let profiles = profiles(&config)?;
-    for (queue, named) in
-        config.queues.iter().filter_map(|(name, queue)| Some((name, queue.policy.as_ref()?)))
-    {
-        anyhow::ensure!(
-            profiles.contains_key(named),
-            "queues.{queue}.policy: {}",
-            no_profile(named, &profiles)
-        );
-    }
-    let default = &config.policy.default;
-    anyhow::ensure!(
-        profiles.contains_key(default),
-        "policy.default: {}",
-        no_profile(default, &profiles)
-    );
-    reachable(&config)?;
-    let prompts = Arc::new(prompts::load(&config)?);
-    let paths = Paths::of(&config)?;
-    Ok(Prepared { config, profiles, prompts, paths })
-}
-
-/// A listener on every address cannot say in SDP and Contact which one peers should use.
-fn reachable(config: &Config) -> anyhow::Result<()> {
-    let sip = &config.sip;
-    let Some(everywhere) = sip.listen.iter().find(|address| address.ip().is_unspecified()) else {
-        return Ok(());
-    };
-    let advertised = sip.advertise.as_ref();
-    anyhow::ensure!(
-        advertised.is_some(),
-        "sip.listen = udp:{everywhere}: peers cannot answer to that; name one address, or set sip.advertise to the one they reach us by"
-    );
-    let address = advertised.is_some_and(|advertise| advertise.host.parse::<IpAddr>().is_ok());
-    anyhow::ensure!(
-        address || config.rtp.address.is_some(),
-        "sip.advertise is a name: set rtp.address to the IP address that goes into SDP"
-    );
-    Ok(())
-}
-
-fn no_profile(named: &str, profiles: &BTreeMap<String, Arc<Profile>>) -> String {
-    let known: Vec<_> = profiles.keys().map(String::as_str).collect();
-    format!("there is no profile {named:?}; write one of {}", known.join(", "))
-}
-
-fn profiles(config: &Config) -> anyhow::Result<BTreeMap<String, Arc<Profile>>> {
-    let mut profiles = BTreeMap::new();
-    for (file, text) in BUILT_IN {
-        let profile = Profile::parse(file, text)?;
-        profiles.insert(profile.name.clone(), Arc::new(profile));
-    }
-    if let Some(directory) = &config.policy.directory {
-        for path in files::with_ending(directory, "toml")? {
-            let profile = Profile::parse(&path.display().to_string(), &files::text(&path)?)?;
-            profiles.insert(profile.name.clone(), Arc::new(profile));
-        }
-    }
-    Ok(profiles)
-}
-
-/// The stores and keys, opened.
-pub struct Stores {
-    /// Durable truth.
-    pub records: Arc<SqliteRecords>,
-    /// The verifier.
-    pub pins: PinWorkers,
-    /// The key of local tokens.
-    pub local_key: files::Key,
-}
-
-impl Prepared {
-    /// The prompt pack.
-    #[must_use]
-    pub fn prompts(&self) -> Arc<PromptPack> {
-        Arc::clone(&self.prompts)
-    }
-
-    /// Where the files are.
-    #[must_use]
-    pub fn paths(&self) -> &Paths {
-        &self.paths
-    }
-
-    /// Opens the records for the daemon, alone, and starts the verifier.
-    pub fn open(&self) -> anyhow::Result<Stores> {
-        self.open_with(SqliteRecords::open)
-    }
-
-    /// Opens the records beside a daemon that may run, for a command.
-    pub fn open_beside(&self) -> anyhow::Result<Stores> {
-        self.open_with(SqliteRecords::open_beside)
-    }
-
-    fn open_with(
-        &self,
-        open: impl FnOnce(&std::path::Path) -> Result<SqliteRecords, RecordsError>,
-    ) -> anyhow::Result<Stores> {
-        let pepper = files::key(&self.paths.pepper)?;
-        if pepper.created {
-            let path = self.paths.pepper.display();
-            warn!(%path, "a new PIN pepper was made; move it away from the records, and keep a copy: without it no PIN can be verified");
-        }
-        let local_key = files::key(&self.paths.local_key)?;
-        let records = open(&self.paths.records)
-            .with_context(|| format!("records.url: {}", self.paths.records.display()))?;
-        let pin = &self.config.pin;
-        let params = PinParams {
-            memory_kib: pin.memory_kib,
-            iterations: pin.iterations,
-            permits: pin.permits.unwrap_or(0),
-            queue: pin.queue,
-            wait: pin.wait,
-        };
-        let pins = PinWorkers::start(params, Pepper::from_bytes(&pepper.bytes)?)?;
-        Ok(Stores { records: Arc::new(records), pins, local_key })
-    }
-}
 
 /// The running daemon.
 pub struct Running {
@@ -482,35 +338,5 @@ impl Running {
         if tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await.is_err() {
             warn!("some tasks did not end in time");
         }
-    }
-}
-
-/// Takes calls in and desktop requests to them.
-struct Reception {
-    world: Arc<World>,
-    calls: Calls,
-    profiles: BTreeMap<String, Arc<Profile>>,
-    default: String,
-}
-
-impl Entry for Reception {
-    fn delivered(
-        &self,
-        delivered: Delivered,
-        policy: Option<&str>,
-        leg: Box<dyn Leg>,
-    ) -> Result<CallHandle, Refused> {
-        let profile = self.profiles.get(policy.unwrap_or(&self.default)).ok_or(Refused)?;
-        let id = CallId::new(self.world.clock.wall(), rand::random());
-        let carrier = Carrier::new(Arc::clone(&self.world), id.clone(), leg);
-        self.calls.start(&id, delivered, Arc::clone(profile), carrier).map_err(|_| Refused)
-    }
-}
-
-#[async_trait]
-impl Desk for Reception {
-    async fn request(&self, asker: Asker, call: &str, request: Request) -> Result<(), Refusal> {
-        let call = self.calls.find(call).ok_or(Refusal::NoSuchCall)?;
-        self.world.replies.ask(&call, |reply| Input::Request { asker, request, reply }).await
     }
 }

@@ -1,0 +1,52 @@
+//! Takes calls in from the platforms, and desktop requests to their calls.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::call::input::Delivered;
+use crate::call::input::Input;
+use crate::call::request::Asker;
+use crate::call::request::Refusal;
+use crate::call::request::Request;
+use crate::effects::Carrier;
+use crate::effects::World;
+use crate::engine::CallHandle;
+use crate::engine::calls::Calls;
+use crate::model::ids::CallId;
+use crate::platform::Entry;
+use crate::platform::Leg;
+use crate::platform::Refused;
+use crate::policy::Profile;
+use crate::push::Desk;
+
+/// Takes calls in and desktop requests to them.
+pub(super) struct Reception {
+    pub(super) world: Arc<World>,
+    pub(super) calls: Calls,
+    pub(super) profiles: BTreeMap<String, Arc<Profile>>,
+    pub(super) default: String,
+}
+
+impl Entry for Reception {
+    fn delivered(
+        &self,
+        delivered: Delivered,
+        policy: Option<&str>,
+        leg: Box<dyn Leg>,
+    ) -> Result<CallHandle, Refused> {
+        let profile = self.profiles.get(policy.unwrap_or(&self.default)).ok_or(Refused)?;
+        let id = CallId::new(self.world.clock.wall(), rand::random());
+        let carrier = Carrier::new(Arc::clone(&self.world), id.clone(), leg);
+        self.calls.start(&id, delivered, Arc::clone(profile), carrier).map_err(|_| Refused)
+    }
+}
+
+#[async_trait]
+impl Desk for Reception {
+    async fn request(&self, asker: Asker, call: &str, request: Request) -> Result<(), Refusal> {
+        let call = self.calls.find(call).ok_or(Refusal::NoSuchCall)?;
+        self.world.replies.ask(&call, |reply| Input::Request { asker, request, reply }).await
+    }
+}

@@ -1,0 +1,74 @@
+//! Judging secrets: the same reads and the same work for everybody (5.1, 5.3).
+
+use tracing::warn;
+
+use crate::account::Standing;
+use crate::call::effect::Subject;
+use crate::call::input::After;
+use crate::call::input::Down;
+use crate::call::input::Judgement;
+use crate::effects::World;
+use crate::effects::timed;
+use crate::model::auth::Verdict;
+use crate::model::digits::Positions;
+use crate::model::digits::SecretKeys;
+use crate::model::digits::SecretText;
+use crate::model::ids::CustomerId;
+use crate::pin::PinError;
+
+pub(super) async fn judge(
+    world: &World,
+    subject: Subject,
+    positions: Positions,
+    keys: SecretKeys,
+) -> Judgement {
+    let (account, sealed) = match subject {
+        Subject::Account(id) => match timed("sealed_pin", world.records.sealed_pin(&id)).await {
+            Ok(sealed) => (Some(id), sealed),
+            Err(Down) => return Judgement::Unavailable,
+        },
+        // The same read, the same work: nobody can tell from the time who exists (5.1, 5.3).
+        Subject::Closed(id) => match timed("sealed_pin", world.records.sealed_pin(&id)).await {
+            Ok(_) => (Some(id), None),
+            Err(Down) => return Judgement::Unavailable,
+        },
+        Subject::Stranger(_) => (None, None),
+    };
+    let nobody = || CustomerId::try_from("nobody".to_owned()).ok();
+    let Some(account) = account.or_else(nobody) else { return Judgement::Unavailable };
+    judged(world.pins.verify(&account, sealed, positions, keys).await)
+}
+
+pub(super) async fn judge_password(
+    world: &World,
+    customer: Option<CustomerId>,
+    said: SecretText,
+) -> Judgement {
+    let verifier = match customer {
+        Some(id) => timed("password_verifier", world.records.password_verifier(&id)).await,
+        None => Ok(None),
+    };
+    match verifier {
+        Err(Down) => Judgement::Unavailable,
+        Ok(verifier) => judged(world.pins.verify_password(verifier, said).await),
+    }
+}
+
+fn judged(outcome: Result<Verdict, PinError>) -> Judgement {
+    match outcome {
+        Ok(verdict) => Judgement::Verdict(verdict),
+        Err(error) => {
+            warn!(%error, "a secret could not be checked");
+            Judgement::Unavailable
+        }
+    }
+}
+
+pub(super) async fn standing_of(world: &World, customer: Option<CustomerId>) -> After {
+    let account = match customer {
+        Some(id) => timed("account", world.records.account(&id)).await.ok().flatten(),
+        None => None,
+    };
+    let standing = account.map_or(Standing::Open, |account| account.standing());
+    After { standing, call_failed: false }
+}
