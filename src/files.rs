@@ -163,8 +163,8 @@ mod tests {
         let read = key(&path).expect("read");
         assert!(made.created && !read.created);
         assert_eq!(made.bytes, read.bytes);
-        let mode = fs::metadata(&path).expect("there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let rights = fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(rights & 0o777, 0o600);
     }
 
     #[test]

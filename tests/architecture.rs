@@ -203,10 +203,12 @@ fn module_of(path: &Path) -> String {
 /// a `#[cfg(test)] mod …;` in their folder's mod.rs, and are not production code.
 fn production(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("source file is readable");
-    let folder = path.with_file_name("mod.rs");
-    let stem = path.file_stem().expect("a file").to_string_lossy().into_owned();
-    let parent = fs::read_to_string(folder).unwrap_or_default();
-    if parent.contains(&format!("#[cfg(test)]\nmod {stem};")) {
+    let for_tests = path.ancestors().any(|part| {
+        let stem = part.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let parent = fs::read_to_string(part.with_file_name("mod.rs")).unwrap_or_default();
+        parent.contains(&format!("#[cfg(test)]\nmod {stem};"))
+    });
+    if for_tests {
         return String::new();
     }
     text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned()

@@ -200,8 +200,8 @@ mod tests {
         }
     }
 
-    fn one(number: NumberOnFile) -> Result<NumberMatch, Down> {
-        Ok(NumberMatch::One(Box::new(known(number))))
+    fn one(number: NumberOnFile) -> NumberMatch {
+        NumberMatch::One(Box::new(known(number)))
     }
 
     fn good(number_agrees: bool, dnis_agrees: bool) -> IntentFound {
@@ -225,7 +225,7 @@ mod tests {
             (
                 "b04 app and number",
                 &asserted,
-                one(NumberOnFile::Undated),
+                Ok(one(NumberOnFile::Undated)),
                 good(true, true),
                 C::AppAuthenticated,
             ),
@@ -239,29 +239,41 @@ mod tests {
             (
                 "app, other dialled number",
                 &asserted,
-                one(NumberOnFile::Undated),
+                Ok(one(NumberOnFile::Undated)),
                 good(true, false),
                 C::VerifiedNumber,
             ),
             (
                 "x16 app, number not believable",
                 &presented,
-                one(NumberOnFile::Undated),
+                Ok(one(NumberOnFile::Undated)),
                 good(true, true),
                 C::Unverified,
             ),
             (
                 "used intent",
                 &asserted,
-                one(NumberOnFile::Undated),
+                Ok(one(NumberOnFile::Undated)),
                 IntentFound::Refused("used"),
                 C::VerifiedNumber,
             ),
-            ("b06 known number", &asserted, one(NumberOnFile::Undated), none(), C::VerifiedNumber),
-            ("known for 31 days", &asserted, one(days(31)), none(), C::VerifiedNumber),
-            ("known for 29 days", &asserted, one(days(29)), none(), C::Unverified),
-            ("x16 only presented", &presented, one(NumberOnFile::Undated), none(), C::Unverified),
-            ("x16 attested C", &gateway, one(NumberOnFile::Undated), none(), C::Unverified),
+            (
+                "b06 known number",
+                &asserted,
+                Ok(one(NumberOnFile::Undated)),
+                none(),
+                C::VerifiedNumber,
+            ),
+            ("known for 31 days", &asserted, Ok(one(days(31))), none(), C::VerifiedNumber),
+            ("known for 29 days", &asserted, Ok(one(days(29))), none(), C::Unverified),
+            (
+                "x16 only presented",
+                &presented,
+                Ok(one(NumberOnFile::Undated)),
+                none(),
+                C::Unverified,
+            ),
+            ("x16 attested C", &gateway, Ok(one(NumberOnFile::Undated)), none(), C::Unverified),
             ("several share it", &asserted, Ok(NumberMatch::Several), none(), C::Unverified),
             ("b11 unknown", &asserted, Ok(NumberMatch::Nobody), none(), C::Unverified),
             ("no records", &asserted, Err(Down), none(), C::Unverified),

@@ -294,6 +294,8 @@ mod tests {
     #[test]
     fn retail_asks_what_the_contract_says() {
         use CallerClass as C;
+        use Pin as P;
+        use Questions as Q;
         let retail = retail();
         let next = |class, pin, questions| match retail.next(class, state(pin, questions)) {
             Next::Questions(set) => {
@@ -302,8 +304,6 @@ mod tests {
             }
             other => format!("{other:?}"),
         };
-        use Pin as P;
-        use Questions as Q;
         for (class, pin, questions, expected) in [
             (C::AppAuthenticated, P::Pending, Q::Pending, "Authenticated"),
             (C::VerifiedNumber, P::Pending, Q::Pending, "Pin"),

@@ -35,6 +35,7 @@ export function liveTests(url, token, shots) {
                 .catch(() => false))
             )
               continue;
+            await page.waitForTimeout(200);
             await page.screenshot({ path: `${shots}live-${kind}.png` });
             seen.add(kind);
           }
