@@ -8,8 +8,8 @@ use anyhow::Context;
 use tracing::warn;
 
 use crate::config::Config;
-use crate::files::Paths;
 use crate::files;
+use crate::files::Paths;
 use crate::pin::pepper::Pepper;
 use crate::pin::workers::PinParams;
 use crate::pin::workers::PinWorkers;
