@@ -1,0 +1,22 @@
+//! The daemon from outside: its files, its protocols, and whole calls.
+
+mod config;
+mod desktop;
+mod faults;
+mod hangups;
+mod harness;
+mod identity;
+mod intents;
+mod leaks;
+mod load;
+mod lockout;
+mod p01_told_means_kept;
+mod p03_fsync_before_tell;
+mod p08_slow_desk;
+mod p11_no_secret_leaks;
+mod promises;
+mod proto;
+mod secrets;
+mod sip;
+mod sip_messages;
+mod systemd;
