@@ -1,5 +1,7 @@
 //! Logs and metrics. Nothing in here sees a digit: the types that hold one print nothing.
 
+use std::io::IsTerminal;
+
 use metrics::Unit;
 use metrics::describe_counter;
 use metrics::describe_gauge;
@@ -29,7 +31,8 @@ pub fn start_logging(log: &Log) {
     let ours = filter_fn(|about| {
         about.target().starts_with("countersign") || *about.level() <= tracing::Level::INFO
     });
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let coloured = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(coloured);
     let registry = tracing_subscriber::registry().with(filter);
     let started = match log.format {
         LogFormat::Text => registry.with(lines.with_filter(ours)).try_init(),

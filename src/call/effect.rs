@@ -199,7 +199,14 @@ pub enum Effect {
     Clear(Cause),
     /// Answer a desktop.
     Answered(Reply, Result<(), Refusal>),
-    /// The call is over: keep its last state, count it.
+    /// The outcome is final: count it. Once a call; one that ends undecided is counted with its end.
+    Count {
+        /// The class.
+        class: CallerClass,
+        /// The word of the authentication.
+        outcome: &'static str,
+    },
+    /// The call is over: keep its last state.
     Ended(Box<EndedCall>),
     /// Nothing holds the call any more: keep its last state, take it off the desktops.
     Release(Box<LastState>),
@@ -212,6 +219,8 @@ pub struct EndedCall {
     pub class: Option<CallerClass>,
     /// Its outcome: the word of its authentication, or `abandoned`.
     pub outcome: &'static str,
+    /// Whether it was not counted yet.
+    pub count: bool,
     /// What came of the PIN.
     pub pin: Option<PinResult>,
     /// What is kept.

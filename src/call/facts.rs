@@ -122,6 +122,8 @@ pub struct Facts {
     pub notes: Vec<String>,
     pub timeline: VecDeque<Moment>,
     pub version: u64,
+    /// Whether the outcome was counted: once a call, as soon as it is final.
+    pub counted: bool,
     /// Whether the end of the call was reported.
     pub books_closed: bool,
 }
@@ -168,6 +170,7 @@ impl Facts {
             notes: vec![],
             timeline: VecDeque::new(),
             version: 0,
+            counted: false,
             books_closed: false,
         };
         facts.note(now, "call delivered");

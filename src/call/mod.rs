@@ -76,7 +76,16 @@ impl Call {
         let phase = std::mem::replace(&mut self.phase, Phase::Released);
         let (phase, effects) = self.advance(phase, input, now);
         self.phase = phase;
-        self.publish_then(effects)
+        let mut effects = self.publish_then(effects);
+        effects.extend(self.count());
+        effects
+    }
+
+    fn count(&mut self) -> Option<Effect> {
+        let outcome = self.facts.authentication;
+        let due = outcome.is_final() && !self.facts.counted;
+        self.facts.counted |= due;
+        due.then(|| Effect::Count { class: self.facts.class(), outcome: outcome.word() })
     }
 
     /// When the phase is over by itself; `None` only once the call is released.

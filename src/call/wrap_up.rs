@@ -137,7 +137,10 @@ impl Call {
         } else {
             self.facts.authentication.word()
         };
-        let ended = EndedCall { class: self.facts.class, outcome, pin, last: self.last_state() };
+        let count = !self.facts.counted && !self.facts.authentication.is_final();
+        self.facts.counted |= count;
+        let (class, last) = (self.facts.class, self.last_state());
+        let ended = EndedCall { class, outcome, count, pin, last };
         vec![Effect::Ended(Box::new(ended))]
     }
 

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Subcommand;
+use futures_util::StreamExt;
+use futures_util::stream;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 
@@ -29,6 +31,8 @@ use crate::records::Records;
 /// Rows stored in one transaction.
 const BATCH: usize = 200;
 const PAGE: usize = 500;
+/// Customers whose secrets are hashed at a time.
+const ENROLLED_AT_ONCE: usize = 16;
 
 /// What to do with customer records.
 #[derive(Debug, Subcommand)]
@@ -108,9 +112,18 @@ pub(crate) async fn take_in(
 ) -> anyhow::Result<Tally> {
     let (mut tally, mut batch) = (Tally::default(), vec![]);
     let clock = Clock::start();
-    for row in CustomerFile::open(reader)? {
-        match row {
-            Ok(row) => batch.push(enrolment(stores, row).await?),
+    // Several at once: hashing uses every core, reading goes on meanwhile, the order stays.
+    let mut rows = stream::iter(CustomerFile::open(reader)?)
+        .map(|row| async move {
+            match row {
+                Ok(row) => enrolment(stores, row).await.map(Ok),
+                Err(error) => Ok(Err(error)),
+            }
+        })
+        .buffered(ENROLLED_AT_ONCE);
+    while let Some(row) = rows.next().await {
+        match row? {
+            Ok(enrolment) => batch.push(enrolment),
             Err(error) => {
                 tally.bad += 1;
                 complain(error.to_string());

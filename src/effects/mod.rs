@@ -142,8 +142,9 @@ impl Carrier {
 
     fn ended(&self, ended: EndedCall, taken: Taken) {
         let class = ended.class.map_or("none", |class| class.word());
-        counter!("countersign_calls_total", "class" => class, "outcome" => ended.outcome)
-            .increment(1);
+        if ended.count {
+            count(class, ended.outcome);
+        }
         info!(call = %self.call, class, outcome = ended.outcome, "call ended");
         let body =
             serde_json::json!({ "class": class, "outcome": ended.outcome, "pin": ended.pin });
@@ -180,6 +181,7 @@ impl Effects for Carrier {
             Effect::HandOver { to, answered } => self.leg.hand_over(&to, answered, &self.call),
             Effect::Clear(cause) => self.leg.clear(cause),
             Effect::Answered(reply, outcome) => self.world.replies.answer(reply, outcome),
+            Effect::Count { class, outcome } => count(class.word(), outcome),
             Effect::Ended(ended) => self.ended(*ended, taken),
             Effect::Release(last) => self.release(*last),
             store => self.store(store, taken, call),
@@ -251,6 +253,7 @@ impl Carrier {
             | Effect::HandOver { .. }
             | Effect::Clear(_)
             | Effect::Answered(..)
+            | Effect::Count { .. }
             | Effect::Ended(_)
             | Effect::Release(_) => {}
         }
@@ -384,6 +387,10 @@ async fn void_later(world: Arc<World>, attempt: AttemptId, now: Timestamp) {
         attempt = attempt.0,
         "an attempt could not be settled; it counts as wrong at the next start"
     );
+}
+
+fn count(class: &'static str, outcome: &'static str) {
+    counter!("countersign_calls_total", "class" => class, "outcome" => outcome).increment(1);
 }
 
 const fn record_result(result: CallResult) -> records::CallResult {

@@ -382,7 +382,7 @@ async fn p01_killed_between_the_digits_nothing_was_attempted_and_the_same_is_ask
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p01_killed_behind_the_second_digit_the_attempt_counts_once_or_was_never_made() {
-    let people = people(if full() { 200 } else { 6 });
+    let people = people(if full() { 100 } else { 6 });
     let mut daemon = Daemon::start(&csv(&people));
     let (mut counted, mut never_made) = (0, 0);
     for (nth, person) in people.iter().enumerate() {

@@ -285,7 +285,7 @@ fn told(effects: &[Effect]) -> String {
     };
     let words = effects.iter().filter_map(|effect| {
         Some(match effect {
-            Effect::Publish(_) => return None,
+            Effect::Publish(_) | Effect::Count { .. } => return None,
             Effect::LookUp { .. } => "look up".into(),
             Effect::LookUpKeyed(_) => "look up keyed".into(),
             Effect::Answer => "answer".into(),

@@ -118,6 +118,27 @@ proptest! {
     }
 
     #[test]
+    fn a_call_is_counted_once(choices in prop::collection::vec(any_input(), 0..80)) {
+        let mut script = Script::delivered();
+        let mut counted = 0;
+        let mut count = |effects: Vec<Effect>| {
+            for effect in effects {
+                counted += match effect {
+                    Effect::Count { .. } => 1,
+                    Effect::Ended(ended) => u8::from(ended.count),
+                    _ => 0,
+                };
+            }
+            counted
+        };
+        for choice in choices {
+            count(play(&mut script, choice));
+        }
+        count(script.call.step(Input::Shutdown, script.now));
+        prop_assert_eq!(count(vec![]), 1);
+    }
+
+    #[test]
     fn at_most_two_entries_a_call(choices in prop::collection::vec(any_input(), 0..120)) {
         let mut script = Script::delivered();
         let mut entries = 0;
