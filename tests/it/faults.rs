@@ -58,7 +58,7 @@ fn sip_8_a_caller_on_hold_is_answered_recvonly_and_goes_on_keying() {
 fn sip_7_what_is_sent_again_is_done_once() {
     let daemon = Daemon::start(CUSTOMERS);
     let desktop = Desktop::agent(&daemon, "ann");
-    let call = Sipp::call(&daemon, "repeats", ANN).presses('7', '7').run();
+    let call = Sipp::call(&daemon, "repeats", ANN).presses('7', '7').patient().run();
     desktop.wait_for(&call, "it is handed over", |call| call["media"] == "handed_over");
     let states = desktop.states_of(&call);
     let asked = positions(&states);

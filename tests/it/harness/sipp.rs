@@ -127,6 +127,12 @@ impl Sipp {
         self.key("event_pt", &payload_type.to_string()).key("first", &first).key("second", &second)
     }
 
+    /// Lets pass what comes at a moment the scenario does not foresee, such as one answer more.
+    pub(crate) fn patient(mut self) -> Self {
+        self.command.args(["-default_behaviors", "all,-abortunexp"]);
+        self
+    }
+
     /// Places the call.
     pub(crate) fn start(mut self) -> Placed {
         for (name, value) in &self.keywords {
