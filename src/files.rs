@@ -20,7 +20,7 @@ pub enum FileError {
     #[error("no folder for the state: set STATE_DIRECTORY, XDG_STATE_HOME or HOME, or records.url")]
     NoStateFolder,
     /// Reading or writing failed.
-    #[error("{path}: {source}")]
+    #[error("{path}")]
     Io {
         /// Which file.
         path: PathBuf,

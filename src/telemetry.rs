@@ -3,9 +3,11 @@
 use std::io::IsTerminal;
 
 use metrics::Unit;
+use metrics::counter;
 use metrics::describe_counter;
 use metrics::describe_gauge;
 use metrics::describe_histogram;
+use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tracing_subscriber::EnvFilter;
@@ -55,6 +57,22 @@ pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     Ok(HANDLE.get_or_init(|| handle).clone())
 }
 
+/// Series that alarms are set on exist from the start, not from the first incident.
+fn begin_at_zero() {
+    counter!("countersign_lockouts_total").increment(0);
+    for reason in ["stranger", "rate", "full", "draining", "pin_queue"] {
+        counter!("countersign_shed_total", "reason" => reason).increment(0);
+    }
+    for result in ["correct", "incorrect", "unavailable"] {
+        counter!("countersign_pin_verifications_total", "result" => result).increment(0);
+    }
+    for via in ["rfc4733", "info", "inband"] {
+        counter!("countersign_digits_total", "via" => via).increment(0);
+    }
+    gauge!("countersign_active_calls").set(0.0);
+    gauge!("countersign_desktops").set(0.0);
+}
+
 fn describe() {
     for (name, what) in [
         ("countersign_calls_total", "Calls that ended, by class and outcome"),
@@ -79,6 +97,7 @@ fn describe() {
     ] {
         describe_counter!(name, what);
     }
+    begin_at_zero();
     describe_gauge!("countersign_active_calls", "Calls that are alive on this node");
     describe_gauge!("countersign_desktops", "Desktops that are connected");
     describe_histogram!(

@@ -47,7 +47,7 @@ function hero(call, mine, now) {
   const end = call.ended_at ? Date.parse(call.ended_at) : now;
   const { customer } = call;
   const facts = /** @type {[string, string | null | undefined][]} */ ([
-    ["Number", call.ani_display || "withheld"],
+    ["Number", call.ani_display || "not shown"],
     ["Dialled", call.dnis],
     ["Queue", call.queue],
     [call.ended_at ? "Lasted" : call.agent ? "On the line" : "Waiting", elapsed(end - Date.parse(call.started_at))],
