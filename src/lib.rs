@@ -5,10 +5,14 @@
 pub mod account; // decides about an account
 pub mod call; // decides about a call
 pub mod config; // text → checked values
+pub mod follow_up; // decides what happens after a call: call-backs, letters, reports
+pub mod limits; // decides who asks too often, and when to raise an alarm
 pub mod model; // words
+pub mod outbound; // decides who proves themselves first when we call
 pub mod policy; // rules as data
 pub mod rtp; // RTP without IO
 pub mod sip; // SIP without IO
+pub mod stats; // counts what supervisors watch
 pub mod wire; // JSON ↔ model
 
 #[cfg(feature = "daemon")]
@@ -27,6 +31,8 @@ pub mod files; // our own files
 pub mod health; // how the backends are
 #[cfg(feature = "daemon")]
 pub mod lifecycle; // start and stop
+#[cfg(feature = "daemon")]
+pub mod outbox; // sends what is due
 #[cfg(feature = "daemon")]
 pub mod pin; // verifies PINs and passwords
 #[cfg(feature = "daemon")]

@@ -86,7 +86,7 @@ export function deskTests(mock, enter, shot, asked, until) {
             }),
           );
         await enter(page);
-        assert.equal(await page.locator(".row").count(), 200);
+        await until(async () => (await page.locator(".row").count()) === 200, "two hundred rows");
         for (let index = 0; index < 60; index += 1) await page.keyboard.press("j");
         await until(
           async () => (await page.locator(".row[aria-current]").getAttribute("data-call")) === "c060",

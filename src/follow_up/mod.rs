@@ -1,0 +1,1 @@
+//! DECIDES what follows a call: call-backs, letters, reports, marks. Pure.

@@ -1,0 +1,1 @@
+//! DECIDES who asks too often, and when to raise an alarm. Pure.

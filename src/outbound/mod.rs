@@ -1,0 +1,1 @@
+//! DECIDES who proves themselves first on an outbound call (OB-1). Pure.

@@ -1,0 +1,1 @@
+//! SENDS what is due, through its sinks.

@@ -1,0 +1,1 @@
+//! COUNTS what supervisors watch. Pure.
