@@ -92,6 +92,10 @@ impl Call {
             }
             Next::Authenticated => self.record(CallResult::Passed),
             Next::Failed => self.record(CallResult::Failed),
+            Next::ResetRequired => {
+                self.facts.conclude(Authentication::ResetRequired);
+                vec![]
+            }
             Next::SystemUnavailable => {
                 self.facts.conclude(Authentication::SystemUnavailable);
                 self.facts.note(now.wall, "check unavailable");

@@ -157,6 +157,7 @@ impl Facts {
                 pin: table::Pin::Pending,
                 password: table::Password::Pending,
                 questions: table::Questions::Pending,
+                compensated: false,
             },
             pin: None,
             attempt_made: false,
