@@ -34,8 +34,13 @@ pub use crate::policy::words::LEGACY_TERMS;
 pub use crate::policy::words::Texts;
 
 /// The built-in profiles: name and text.
-pub const BUILT_IN: &[(&str, &str)] =
-    &[("retail", include_str!("../../config/policies/retail.toml"))];
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("retail", include_str!("../../config/policies/retail.toml")),
+    ("bofe", include_str!("../../config/policies/bofe.toml")),
+    ("bofe-hardened", include_str!("../../config/policies/bofe-hardened.toml")),
+    ("cmg", include_str!("../../config/policies/cmg.toml")),
+    ("cmg-hardened", include_str!("../../config/policies/cmg-hardened.toml")),
+];
 
 /// How PIN positions are asked.
 #[derive(Clone, Copy, Debug)]

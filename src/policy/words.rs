@@ -82,7 +82,7 @@ pub const SITUATIONS: &[(&str, &str)] = &[
         "third_party",
         "I cannot share customer details with you. I can tell you how your organisation gets in touch.",
     ),
-    ("intro", "Hello, my name is … . May I speak to …, please?"),
+    ("intro", "Hello, this is [your name]. May I speak to [the customer's name], please?"),
     (
         "proof_app",
         "Please open our app yourself. It shows three numbers; tap the one I read to you now.",
