@@ -191,6 +191,7 @@ impl Witness {
             name: None,
             roles: vec![TokenRole::Supervisor],
             queues: vec![],
+            groups: vec![],
             expires_at: self.clock.wall().after(Duration::from_mins(1)),
         };
         let view = View::new(&everything, None);

@@ -7,5 +7,6 @@ pub mod customer;
 pub mod digits;
 pub mod ids;
 pub mod number;
+pub mod party;
 pub mod sealed_pin;
 pub mod time;
