@@ -20,10 +20,10 @@ use crate::policy::table;
 pub(crate) fn view(facts: &Facts, phase: &Phase) -> CallView {
     CallView {
         id: facts.id.clone(),
-        platform: facts.platform.into(),
+        platform: facts.platform.to_string(),
         platform_call_id: facts.platform_call_id.clone(),
         version: facts.version,
-        direction: "inbound",
+        direction: facts.direction.word(),
         started_at: facts.started_at.rfc3339(),
         ended_at: facts.ended_at.map(Timestamp::rfc3339),
         media: phase.media(),
