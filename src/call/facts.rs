@@ -26,8 +26,10 @@ use crate::model::customer::Role;
 use crate::model::digits::Position;
 use crate::model::ids::AgentId;
 use crate::model::ids::CallId;
+use crate::model::ids::CustomerId;
 use crate::model::ids::FactKey;
 use crate::model::ids::PlatformCallId;
+use crate::model::ids::PlatformName;
 use crate::model::ids::QueueName;
 use crate::model::party::PartyRole;
 use crate::model::time::Now;
@@ -166,13 +168,17 @@ pub enum Reminder {
 #[expect(missing_docs, reason = "each field is what its name says; the types carry the rules")]
 pub struct Facts {
     pub id: CallId,
-    pub platform: &'static str,
+    pub platform: PlatformName,
     pub platform_call_id: PlatformCallId,
+    pub direction: Direction,
+    pub collects: Collects,
     pub caller: Caller,
     pub dnis: String,
     pub queue: QueueName,
     pub queue_uri: String,
     pub intent: Option<PresentedIntent>,
+    /// Whom the platform takes the caller for.
+    pub claimed_customer: Option<CustomerId>,
     pub handed_over_max: Duration,
     pub direction: Direction,
     pub collects: Collects,
@@ -244,11 +250,14 @@ impl Facts {
             id,
             platform: delivered.platform,
             platform_call_id: delivered.platform_call_id,
+            direction: delivered.direction,
+            collects: delivered.collects,
             caller: delivered.caller,
             dnis: delivered.dnis,
             queue: delivered.queue,
             queue_uri: delivered.queue_uri,
             intent: delivered.intent,
+            claimed_customer: delivered.claimed_customer,
             handed_over_max: delivered.handed_over_max,
             direction: delivered.direction,
             collects: delivered.collects,

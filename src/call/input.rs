@@ -8,6 +8,8 @@ use crate::call::request::Asker;
 use crate::call::request::PartySaid;
 use crate::call::request::Request;
 use crate::model::auth::Verdict;
+use crate::model::call_kind::Collects;
+use crate::model::call_kind::Direction;
 use crate::model::caller::Caller;
 use crate::model::cause::Cause;
 use crate::model::customer::Role;
@@ -19,6 +21,7 @@ use crate::model::ids::CustomerId;
 use crate::model::ids::FactKey;
 use crate::model::ids::IntentHandle;
 use crate::model::ids::PlatformCallId;
+use crate::model::ids::PlatformName;
 use crate::model::ids::QueueName;
 use crate::model::time::Timestamp;
 use crate::outbound::Method;
@@ -29,9 +32,13 @@ use crate::outbound::codes::SpokenCode;
 #[derive(Clone, Debug)]
 pub struct Delivered {
     /// `sip`, `genesys` …
-    pub platform: &'static str,
+    pub platform: PlatformName,
     /// The platform's id.
     pub platform_call_id: PlatformCallId,
+    /// Who dialled whom.
+    pub direction: Direction,
+    /// When the platform can collect keys.
+    pub collects: Collects,
     /// Who calls.
     pub caller: Caller,
     /// What was dialled.
@@ -42,6 +49,8 @@ pub struct Delivered {
     pub queue_uri: String,
     /// The app's handle, if the call carried one.
     pub intent: Option<PresentedIntent>,
+    /// Whom the platform takes the caller for: identifies like a keyed number, and proves nothing.
+    pub claimed_customer: Option<CustomerId>,
     /// How long a handed-over call is kept open (contract §6).
     pub handed_over_max: std::time::Duration,
     /// Why we call; outbound calls only.
@@ -70,8 +79,32 @@ pub enum CallEvent {
     PromptEnded,
     /// The hand-over came to an end.
     HandedOver(HandOver),
+    /// The platform put the caller on hold.
+    Held,
+    /// The caller is off hold again.
+    Retrieved,
+    /// An agent is on the call now.
+    AgentJoined(AgentId),
+    /// An agent left the call.
+    AgentLeft(AgentId),
+    /// The platform transferred the caller (C83, X31).
+    Transferred {
+        /// Where to.
+        to: TransferTo,
+        /// Whether the agents spoke first; a blind transfer carries no state on.
+        warm: bool,
+    },
     /// The leg is gone.
     ConnectionCleared(Cause),
+}
+
+/// Where a caller was transferred to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum TransferTo {
+    /// One agent.
+    Agent(AgentId),
+    /// Whoever of a queue is free.
+    Queue(QueueName),
 }
 
 /// How a hand-over ended.

@@ -6,8 +6,8 @@ use crate::call::Call;
 use crate::call::effect::Effect;
 use crate::call::facts::Who;
 use crate::call::input::CallEvent;
+use crate::call::input::TransferTo;
 use crate::call::phase::Phase;
-use crate::call::request::PassTo;
 use crate::model::auth::Authentication;
 use crate::model::time::Now;
 
@@ -41,7 +41,7 @@ impl Call {
                     }
                     // Whoever takes the place of an agent who left without a word starts anew.
                     Some(_) if self.facts.agent_gone => {
-                        self.pass_on(PassTo::Agent(agent), false, "platform", now)
+                        self.pass_on(TransferTo::Agent(agent), false, "platform", now)
                     }
                     Some(_) => vec![],
                 }
@@ -62,12 +62,12 @@ impl Call {
     }
 
     /// Gives the call to somebody else.
-    pub(crate) fn pass_on(&mut self, to: PassTo, warm: bool, by: &str, now: Now) -> Vec<Effect> {
+    pub(crate) fn pass_on(&mut self, to: TransferTo, warm: bool, by: &str, now: Now) -> Vec<Effect> {
         self.conceal();
         self.facts.agent_gone = false;
         let (kind, name) = match &to {
-            PassTo::Agent(agent) => ("agent", agent.to_string()),
-            PassTo::Queue(queue) => ("queue", queue.to_string()),
+            TransferTo::Agent(agent) => ("agent", agent.to_string()),
+            TransferTo::Queue(queue) => ("queue", queue.to_string()),
         };
         let manner = if warm { "warm" } else { "blind" };
         self.facts.note_of(Who::Agent, now.wall, format!("passed on to {kind} {name} ({manner})"));
@@ -75,8 +75,8 @@ impl Call {
         let mut effects = vec![Effect::Audit { actor: by.into(), what: "call_transferred", body }];
         let carried = warm && kind == "agent";
         match to {
-            PassTo::Agent(agent) => self.facts.agent = Some(agent),
-            PassTo::Queue(queue) => {
+            TransferTo::Agent(agent) => self.facts.agent = Some(agent),
+            TransferTo::Queue(queue) => {
                 self.facts.agent = None;
                 self.facts.queue = queue;
             }

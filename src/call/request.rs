@@ -1,10 +1,10 @@
 //! What a desktop may ask of a call (contract §6), and why it may be refused.
 
+use crate::call::input::TransferTo;
 use crate::model::digits::SecretText;
 use crate::model::ids::AgentId;
 use crate::model::ids::CustomerId;
 use crate::model::ids::FactKey;
-use crate::model::ids::QueueName;
 use crate::model::party::PartyRole;
 use crate::outbound::Method;
 
@@ -41,15 +41,6 @@ pub enum ProofResult {
     Declined,
     /// The customer rings the published number instead.
     CallBack,
-}
-
-/// Where a call is passed on to.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum PassTo {
-    /// To another agent.
-    Agent(AgentId),
-    /// Back to a queue.
-    Queue(QueueName),
 }
 
 /// One request of a desktop.
@@ -102,7 +93,7 @@ pub enum Request {
     /// Pass the call on (C83, X31).
     Transfer {
         /// To whom.
-        to: PassTo,
+        to: TransferTo,
         /// Whether the agents spoke with each other: a warm hand-on carries the check.
         warm: bool,
     },

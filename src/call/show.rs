@@ -41,7 +41,7 @@ pub(crate) fn view(call: &Call) -> CallView {
         platform: facts.platform.to_string(),
         platform_call_id: facts.platform_call_id.clone(),
         version: facts.version,
-        direction: facts.direction,
+        direction: facts.direction.word(),
         started_at: facts.started_at.rfc3339(),
         ended_at: facts.ended_at.map(Timestamp::rfc3339),
         media: phase.media(),

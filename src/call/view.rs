@@ -6,7 +6,6 @@ use crate::call::facts::QuestionKind;
 use crate::call::facts::Who;
 use crate::model::auth::Authentication;
 use crate::model::auth::PinResult;
-use crate::model::call_kind::Direction;
 use crate::model::caller::CallerClass;
 use crate::model::caller::Evidence;
 use crate::model::customer::Role;
@@ -33,7 +32,7 @@ pub struct CallView {
     /// Rises with every change.
     pub version: u64,
     /// `inbound` or `outbound`.
-    pub direction: Direction,
+    pub direction: &'static str,
     /// RFC 3339.
     pub started_at: String,
     /// RFC 3339, or null while it lives.

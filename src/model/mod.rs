@@ -1,6 +1,7 @@
 //! WORDS. The types of the trade, shared by everything: no I/O, no clock, no opinion.
 
 pub mod auth;
+pub mod call_kind;
 pub mod caller;
 pub mod cause;
 pub mod customer;

@@ -5,8 +5,8 @@
 use serde::Deserialize;
 use serde_json::Number;
 
+use crate::call::input::TransferTo;
 use crate::call::request::PartySaid;
-use crate::call::request::PassTo;
 use crate::call::request::ProofResult;
 use crate::call::request::Request;
 use crate::model::digits::SecretText;
@@ -266,8 +266,8 @@ fn proof(result: Option<&str>) -> Result<Request, &'static str> {
 fn transfer(to: Option<String>, warm: Option<bool>) -> Result<Request, &'static str> {
     let to = to.ok_or("to")?;
     let to = match to.strip_prefix("queue:") {
-        Some(queue) => QueueName::try_from(queue.to_owned()).map(PassTo::Queue),
-        None => AgentId::try_from(to).map(PassTo::Agent),
+        Some(queue) => QueueName::try_from(queue.to_owned()).map(TransferTo::Queue),
+        None => AgentId::try_from(to).map(TransferTo::Agent),
     };
     Ok(Request::Transfer { to: to.map_err(|_| "to")?, warm: warm.unwrap_or(false) })
 }

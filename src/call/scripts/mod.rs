@@ -32,6 +32,8 @@ use crate::call::view::CallView;
 use crate::model::auth::Authentication;
 use crate::model::auth::PinResult;
 use crate::model::auth::Verdict;
+use crate::model::call_kind::Collects;
+use crate::model::call_kind::Direction;
 use crate::model::caller::Caller;
 use crate::model::caller::CallerClass;
 use crate::model::cause::Cause;
@@ -56,13 +58,16 @@ struct Script {
 impl Script {
     fn delivered() -> Self {
         let delivered = Delivered {
-            platform: "sip",
+            platform: "sip".parse().expect("a name"),
             platform_call_id: "a84b4c76e66710".parse().expect("an id"),
+            direction: Direction::Inbound,
+            collects: Collects::WhileHeld,
             caller: Caller { ani: "+442079460123".parse().ok(), ..Caller::default() },
             dnis: "+44800000000".into(),
             queue: "general".parse().expect("a queue"),
             queue_uri: "sip:queue@127.0.0.1".into(),
             intent: None,
+            claimed_customer: None,
             handed_over_max: Duration::from_hours(4),
         };
         let profile = Profile::parse(BUILT_IN[0].0, BUILT_IN[0].1).expect("sound");
