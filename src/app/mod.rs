@@ -31,6 +31,7 @@ pub use crate::app::prepare::prepare;
 use crate::app::reception::Reception;
 use crate::config::Config;
 use crate::effects::World;
+use crate::effects::in_app::InApp;
 use crate::effects::replies::Replies;
 use crate::engine::calls::Calls;
 use crate::engine::clock::Clock;
@@ -113,6 +114,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         clock,
         tasks: tasks.clone(),
         replies: Replies::default(),
+        in_app: InApp::default(),
     });
     let reception = Arc::new(Reception {
         world: Arc::clone(&world),

@@ -126,7 +126,7 @@ impl Call {
             class,
             state,
             row: decision.row,
-            next: next.word(),
+            next: next.word().to_owned(),
             compensated: decision.compensated,
         });
         (next, decision.compensated)

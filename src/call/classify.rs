@@ -307,7 +307,7 @@ mod tests {
             ("b11 unknown", &asserted, Ok(NumberMatch::Nobody), none(), C::Unverified),
             ("no records", &asserted, Err(Down), none(), C::Unverified),
         ] {
-            let found = classify(caller, Lookup { by_number, intent, alarm: None }, &profile, NOW);
+            let found = classify(Direction::Inbound, caller, Lookup { by_number, intent, alarm: None }, &profile, NOW);
             assert_eq!(found.class, class, "{story}: {:?}", found.evidence);
             assert!(!found.evidence.is_empty(), "{story}: evidence is kept");
         }
@@ -318,7 +318,7 @@ mod tests {
         let profile = Profile::parse(BUILT_IN[0].0, BUILT_IN[0].1).expect("sound");
         let caller = Caller { ani: "+442079460123".parse().ok(), ..Caller::default() };
         let found = Lookup { by_number: Ok(NumberMatch::Nobody), intent: good(false, true) };
-        let found = classify(&caller, found, &profile, NOW);
+        let found = classify(Direction::Inbound, &caller, found, &profile, NOW);
         assert!(found.evidence.iter().any(|evidence| evidence.kind == "intent_number_mismatch"));
         assert_eq!(found.customer.map(|known| known.id.to_string()).as_deref(), Some("c-1"));
     }

@@ -180,8 +180,6 @@ pub struct Facts {
     /// Whom the platform takes the caller for.
     pub claimed_customer: Option<CustomerId>,
     pub handed_over_max: Duration,
-    pub direction: Direction,
-    pub collects: Collects,
     pub purpose: Option<Purpose>,
     /// Between the calendar and the monotonic clock, for deadlines that people read.
     pub clock_gap: Duration,
@@ -259,8 +257,6 @@ impl Facts {
             intent: delivered.intent,
             claimed_customer: delivered.claimed_customer,
             handed_over_max: delivered.handed_over_max,
-            direction: delivered.direction,
-            collects: delivered.collects,
             purpose: delivered.purpose,
             clock_gap: Duration::from_millis(now.wall.0).saturating_sub(now.up.0),
             started_at: now.wall,

@@ -12,27 +12,37 @@ use crate::call::input::NumberOnFile;
 use crate::call::input::PresentedIntent;
 use crate::effects::World;
 use crate::effects::timed;
+use crate::model::call_kind::Direction;
 use crate::model::caller::Caller;
 use crate::model::ids::CustomerId;
 use crate::model::number::PhoneNumber;
 use crate::model::time::Timestamp;
 use crate::sessions::Redeemed;
 
+/// What a call brings along to be looked up.
+pub(crate) struct Asked {
+    pub(crate) caller: Caller,
+    pub(crate) dnis: String,
+    pub(crate) intent: Option<PresentedIntent>,
+    pub(crate) claimed: Option<CustomerId>,
+    pub(crate) direction: Direction,
+}
+
 /// Looks a caller up before answer.
-pub(crate) async fn caller(
-    world: &World,
-    caller: &Caller,
-    dnis: &str,
-    intent: Option<PresentedIntent>,
-    now: Timestamp,
-) -> Lookup {
-    let number = caller.number();
+pub(crate) async fn caller(world: &World, asked: Asked, now: Timestamp) -> Lookup {
+    let Asked { caller, dnis, intent, claimed, direction } = asked;
+    let dialled = PhoneNumber::parse_lenient(&dnis, None).ok();
+    // On an outbound call the customer is the one we dialled.
+    let number = match direction {
+        Direction::Inbound => caller.number(),
+        Direction::Outbound => dialled.as_ref(),
+    };
     let intent = match intent {
         None => IntentFound::NotPresented,
         Some(PresentedIntent::Unreadable) => IntentFound::Refused("unreadable"),
         Some(PresentedIntent::Handle(handle)) => {
             match world.sessions.redeem_intent(&handle, now).await {
-                Ok(Redeemed::Good(intent)) => match known(world, &intent.customer, number).await {
+                Ok(Redeemed::Good(intent)) => match known(world, &intent.customer, number, now).await {
                     Err(Down) => IntentFound::Refused("unavailable"),
                     Ok(customer) => IntentFound::Good {
                         customer,
@@ -40,7 +50,7 @@ pub(crate) async fn caller(
                         dnis_agrees: intent
                             .dnis
                             .as_deref()
-                            .is_none_or(|announced| same_number(announced, dnis)),
+                            .is_none_or(|announced| same_number(announced, &dnis)),
                     },
                 },
                 Ok(Redeemed::Expired) => IntentFound::Refused("expired"),
@@ -53,7 +63,19 @@ pub(crate) async fn caller(
     if let IntentFound::Refused(why) = intent {
         counter!("countersign_intents_refused_total", "why" => why).increment(1);
     }
-    Lookup { by_number: by_number(world, number).await, intent }
+    let by_number = match (by_number(world, number, now).await, claimed) {
+        // A number names its owner; a claim names whom a shared or unknown number could not.
+        (Ok(NumberMatch::Nobody | NumberMatch::Several), Some(claimed)) => {
+            let found = known(world, &claimed, number, now).await;
+            found.map(|found| found.map_or(NumberMatch::Nobody, NumberMatch::One))
+        }
+        (Ok(NumberMatch::One(owner)), Some(claimed)) if owner.id != claimed => {
+            let found = known(world, &claimed, number, now).await;
+            found.map(|found| found.map_or(NumberMatch::Nobody, NumberMatch::One))
+        }
+        (found, _) => found,
+    };
+    Lookup { by_number, intent, alarm: None }
 }
 
 /// Whether two dialled numbers are one, however they are written.
@@ -62,13 +84,17 @@ fn same_number(one: &str, other: &str) -> bool {
     one == other || matches!((plain(one), plain(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-async fn by_number(world: &World, number: Option<&PhoneNumber>) -> Result<NumberMatch, Down> {
+async fn by_number(
+    world: &World,
+    number: Option<&PhoneNumber>,
+    now: Timestamp,
+) -> Result<NumberMatch, Down> {
     let Some(number) = number else { return Ok(NumberMatch::Nobody) };
     let owners = timed("by_number", world.records.customers_with_number(number, 2)).await?;
     match owners.as_slice() {
         [] => Ok(NumberMatch::Nobody),
         [one] => {
-            let found = known(world, one, Some(number)).await?;
+            let found = known(world, one, Some(number), now).await?;
             Ok(found.map_or(NumberMatch::Nobody, NumberMatch::One))
         }
         _ => Ok(NumberMatch::Several),
@@ -76,18 +102,32 @@ async fn by_number(world: &World, number: Option<&PhoneNumber>) -> Result<Number
 }
 
 /// The customer with the keyed number.
-pub(crate) async fn keyed(world: &World, claimed: &Claimed) -> Result<Option<Box<Known>>, Down> {
+pub(crate) async fn keyed(
+    world: &World,
+    claimed: &Claimed,
+    now: Timestamp,
+) -> Result<Option<Box<Known>>, Down> {
     let owner = timed("by_keypad", world.records.customer_by_keypad(&claimed.0)).await?;
     match owner {
-        Some(id) => known(world, &id, None).await,
+        Some(id) => known(world, &id, None, now).await,
         None => Ok(None),
     }
+}
+
+/// The customer whom an agent named.
+pub(crate) async fn named(
+    world: &World,
+    id: &CustomerId,
+    now: Timestamp,
+) -> Result<Option<Box<Known>>, Down> {
+    known(world, id, None, now).await
 }
 
 async fn known(
     world: &World,
     id: &CustomerId,
     number: Option<&PhoneNumber>,
+    now: Timestamp,
 ) -> Result<Option<Box<Known>>, Down> {
     let customer = timed("customer", world.records.customer(id)).await?;
     let account = timed("account", world.records.account(id)).await?;
@@ -98,7 +138,7 @@ async fn known(
         entry.since.map_or(NumberOnFile::Undated, NumberOnFile::Since)
     });
     Ok(Some(Box::new(Known {
-        id: customer.id,
+        seed: world.pins.question_seed(&customer.id, account.round),
         name: customer.name,
         role: customer.role,
         flags: customer.flags,
@@ -106,5 +146,12 @@ async fn known(
         has_pin: account.has_pin(),
         number,
         answers: customer.facts,
+        represents: customer.represents,
+        failed_calls: account.failed_calls,
+        has_number: !customer.numbers.is_empty(),
+        compensated: account.compensated,
+        recently_asked: account.recently_asked(),
+        disclosed: account.disclosed_lately(now),
+        id: customer.id,
     })))
 }

@@ -3,6 +3,8 @@
 //! What goes to the records goes through one queue per call, so that it is stored in the order in
 //! which it was decided; the call itself never waits.
 
+mod afterwards;
+pub mod in_app;
 mod judging;
 mod lookup;
 pub mod replies;
@@ -31,17 +33,20 @@ use crate::call::input::Down;
 use crate::call::input::Input;
 use crate::call::input::Ticket;
 use crate::call::view::CallView;
+use crate::effects::in_app::InApp;
 use crate::effects::replies::Replies;
 use crate::engine::CallHandle;
 use crate::engine::Effects;
 use crate::engine::Taken;
 use crate::engine::clock::Clock;
 use crate::model::auth::Verdict;
+use crate::model::ids::AgentId;
 use crate::model::ids::CallId;
 use crate::model::ids::CustomerId;
 use crate::model::time::Timestamp;
 use crate::pin::workers::PinWorkers;
 use crate::platform::Leg;
+use crate::policy::Profile;
 use crate::push::hub::Hub;
 use crate::push::hub::Published;
 use crate::records;
@@ -76,6 +81,8 @@ pub struct World {
     pub tasks: TaskTracker,
     /// Desktop requests that wait for their answer.
     pub replies: Replies,
+    /// What customers' apps show of the calls we make.
+    pub in_app: InApp,
 }
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -86,13 +93,20 @@ pub struct Carrier {
     call: CallId,
     leg: Box<dyn Leg>,
     queue: mpsc::Sender<Work>,
+    profile: Arc<Profile>,
     customer: Option<CustomerId>,
+    agent: Option<AgentId>,
 }
 
 impl Carrier {
     /// A carrier with its leg and its store queue.
     #[must_use]
-    pub fn new(world: Arc<World>, call: CallId, leg: Box<dyn Leg>) -> Self {
+    pub fn new(
+        world: Arc<World>,
+        call: CallId,
+        leg: Box<dyn Leg>,
+        profile: Arc<Profile>,
+    ) -> Self {
         let (queue, mut work) = mpsc::channel::<Work>(QUEUE_LEN);
         world.tasks.spawn(async move {
             while let Some(next) = work.recv().await {
@@ -100,7 +114,7 @@ impl Carrier {
             }
         });
         gauge!("countersign_active_calls").increment(1);
-        Self { world, call, leg, queue, customer: None }
+        Self { world, call, leg, queue, profile, customer: None, agent: None }
     }
 
     /// Queues store work whose answer the call waits for.
@@ -137,6 +151,7 @@ impl Carrier {
 
     fn publish(&mut self, view: CallView, taken: Taken) {
         self.customer = view.customer.as_ref().map(|customer| customer.id.clone());
+        self.agent.clone_from(&view.agent);
         self.world.hub.publish(Published { call: view, taken_in: taken.instant });
     }
 
@@ -161,12 +176,17 @@ impl Carrier {
     }
 
     fn record(&self, last: LastState) -> CallRecord {
+        let mut view = serde_json::to_value(last.view.for_watchers()).unwrap_or_default();
+        if let Some(fields) = view.as_object_mut() {
+            let transcript = serde_json::to_value(&last.transcript).unwrap_or_default();
+            fields.insert("transcript".into(), transcript);
+        }
         CallRecord {
             id: self.call.clone(),
             started_at: last.started_at,
             ended_at: last.ended_at,
             customer: last.customer,
-            view: serde_json::to_value(last.view.for_watchers()).unwrap_or_default(),
+            view,
         }
     }
 }
@@ -195,13 +215,15 @@ impl Carrier {
         let world = Arc::clone(&self.world);
         let now = taken.now.wall;
         match effect {
-            Effect::LookUp { caller, dnis, intent } => {
-                let work = async move { lookup::caller(&world, &caller, &dnis, intent, now).await };
-                self.ask(call, async move { Input::LookedUp(Box::new(work.await)) });
+            Effect::LookUp { caller, dnis, intent, claimed, direction } => {
+                let asked = lookup::Asked { caller, dnis, intent, claimed, direction };
+                self.ask(call, async move {
+                    Input::LookedUp(Box::new(lookup::caller(&world, asked, now).await))
+                });
             }
             Effect::LookUpKeyed(claimed) => {
                 self.ask(call, async move {
-                    Input::KeyedLookedUp(lookup::keyed(&world, &claimed).await)
+                    Input::KeyedLookedUp(lookup::keyed(&world, &claimed, now).await)
                 });
             }
             Effect::Draw(subject) => self.draw(subject, taken, call),
@@ -236,7 +258,7 @@ impl Carrier {
                 let body = serde_json::json!({ "question": question });
                 let entry = self.audit(taken, by.to_string(), "answer_revealed", body);
                 self.ask(call, async move {
-                    let audited = timed("audit", world.records.audit(entry)).await;
+                    let audited = timed("audit", world.records.audit(entry)).await.map(Some);
                     Input::Revealed { question, by, reply, audited }
                 });
             }
@@ -246,6 +268,15 @@ impl Carrier {
                     report("audit", timed("audit", world.records.audit(entry)).await);
                 });
             }
+            other @ (Effect::LookUpCustomer { .. }
+            | Effect::Asked { .. }
+            | Effect::ResetSecurity { .. }
+            | Effect::Unblock { .. }
+            | Effect::FollowUp(_)
+            | Effect::ProofMaterial { .. }
+            | Effect::CompareLetter { .. }
+            | Effect::ShowInApp(_)
+            | Effect::AwaitCallBack { .. }) => self.afterwards(other, taken, call),
             Effect::Publish(_)
             | Effect::Answer
             | Effect::Play(_)
@@ -396,7 +427,9 @@ fn count(class: &'static str, outcome: &'static str) {
 const fn record_result(result: CallResult) -> records::CallResult {
     match result {
         CallResult::Passed => records::CallResult::Passed,
+        CallResult::PassedCompensated => records::CallResult::PassedCompensated,
         CallResult::Failed => records::CallResult::Failed,
+        CallResult::ResetRequired => records::CallResult::ResetRequired,
         CallResult::Abandoned => records::CallResult::Abandoned,
     }
 }
