@@ -8,6 +8,7 @@ pub mod guard;
 pub mod health;
 pub mod intents;
 pub mod keys;
+pub mod replay;
 pub mod server;
 
 use std::sync::Arc;
@@ -100,6 +101,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/desktop", get(desktop))
         .route("/v1/calls", get(calls::list))
         .route("/v1/calls/{id}", get(calls::one))
+        .route("/v1/calls/{id}/replay", get(replay::one))
         .route("/v1/intents", post(intents::register))
         .route("/v1/intents/{intent}", delete(intents::cancel))
         .with_state(state)

@@ -243,8 +243,11 @@ impl Call {
                 vec![asked]
             }
             None => {
-                // Nothing to ask is our gap, not the caller's failure: it counts nothing (C51).
                 self.facts.note(now.wall, format!("too few answers on file for {set}"));
+                if self.facts.call_failed {
+                    return self.record(CallResult::Failed);
+                }
+                // Nothing to ask is our gap, not the caller's failure: it counts nothing (C51).
                 self.facts.conclude(Authentication::SystemUnavailable);
                 vec![]
             }

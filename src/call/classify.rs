@@ -317,7 +317,7 @@ mod tests {
     fn x12_a_mismatch_is_flagged_and_still_names_the_customer() {
         let profile = Profile::parse(BUILT_IN[0].0, BUILT_IN[0].1).expect("sound");
         let caller = Caller { ani: "+442079460123".parse().ok(), ..Caller::default() };
-        let found = Lookup { by_number: Ok(NumberMatch::Nobody), intent: good(false, true) };
+        let found = Lookup { by_number: Ok(NumberMatch::Nobody), intent: good(false, true), alarm: None };
         let found = classify(Direction::Inbound, &caller, found, &profile, NOW);
         assert!(found.evidence.iter().any(|evidence| evidence.kind == "intent_number_mismatch"));
         assert_eq!(found.customer.map(|known| known.id.to_string()).as_deref(), Some("c-1"));

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::outbound::Direction;
+use crate::model::call_kind::Direction;
 
 /// What the agent confirms with an employer before going on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]

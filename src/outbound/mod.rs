@@ -27,17 +27,6 @@ use serde::Serialize;
 
 use crate::outbound::rules::NumberSignals;
 
-/// Who rang whom (contract §4, §6).
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// The customer rang us.
-    #[default]
-    Inbound,
-    /// We rang the customer.
-    Outbound,
-}
-
 /// Why we ring (C08, C48, C71). Never told before the customer has passed (O08).
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,6 +81,14 @@ impl Method {
             Self::CallBack => "call_back",
             Self::Waive => "waive",
         }
+    }
+
+    /// The method of a word of the contract.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::App, Self::Letter, Self::CallBack, Self::Waive]
+            .into_iter()
+            .find(|method| method.word() == word)
     }
 }
 

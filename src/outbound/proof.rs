@@ -153,6 +153,12 @@ impl Proof {
         matches!(self.stage, Stage::Declined | Stage::CallBack { .. })
     }
 
+    /// Whether the customer is to read the second code of their letter now.
+    #[must_use]
+    pub const fn awaits_letter(&self) -> bool {
+        matches!(self.stage, Stage::Letter { .. })
+    }
+
     /// When [`Event::Expired`] is due.
     #[must_use]
     pub const fn deadline(&self) -> Option<Uptime> {

@@ -1,0 +1,529 @@
+//! From TOML to a profile. Every mistake is collected with its line before anything is refused.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::MapAccess;
+use serde::de::Visitor;
+use serde::de::value::MapAccessDeserializer;
+use sha2::Digest;
+use sha2::Sha256;
+use toml::Spanned;
+use toml::de::DeTable;
+use toml::de::DeValue;
+use toml::de::ValueDeserializer;
+
+use crate::account::BlockRule;
+use crate::model::caller::CallerClass;
+use crate::model::caller::NumberTrust;
+use crate::model::ids;
+use crate::model::ids::FactKey;
+use crate::policy::BadProfile;
+use crate::policy::CallBackRule;
+use crate::policy::CaptureRules;
+use crate::policy::Lanes;
+use crate::policy::PartyRule;
+use crate::policy::Profile;
+use crate::policy::Transition;
+use crate::policy::proof;
+use crate::policy::questions::ASK_MAX;
+use crate::policy::questions::Question;
+use crate::policy::questions::QuestionSet;
+use crate::policy::questions::Reveal;
+use crate::policy::questions::Secrecy;
+use crate::policy::table::Row;
+use crate::policy::words;
+use crate::policy::words::RawTexts;
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// What stands at the top of a profile.
+const KEYS: &[&str] = &[
+    "name",
+    "number_trust",
+    "number_age_days",
+    "party",
+    "lanes",
+    "never_say",
+    "capture",
+    "block",
+    "wrap_up",
+    "transition",
+    "call_back",
+    "texts",
+    "say",
+    "catalogue",
+    "questions",
+    "app_authenticated",
+    "verified_number",
+    "unverified",
+    "any",
+    "transitional",
+];
+
+/// A table with the lines of its rows, for messages.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub(super) rows: Vec<Row>,
+    pub(super) spans: Vec<Range<usize>>,
+    /// Whether every row could be read; only then a proof says something.
+    pub(super) whole: bool,
+}
+
+/// Where things stand in the text, for messages.
+#[derive(Default)]
+pub(super) struct Places {
+    pub(super) sets: BTreeMap<String, Range<usize>>,
+    pub(super) block: Range<usize>,
+    pub(super) call_back: Range<usize>,
+    pub(super) capture: Range<usize>,
+    pub(super) say: Range<usize>,
+    pub(super) transition: Range<usize>,
+    pub(super) unknown_situations: Vec<String>,
+    pub(super) tables: BTreeMap<&'static str, Rows>,
+}
+
+/// The text being read, and what is wrong with it.
+pub(super) struct Sheet<'a> {
+    file: &'a str,
+    text: &'a str,
+    problems: Vec<(usize, String)>,
+}
+
+impl<'a> Sheet<'a> {
+    fn line(&self, span: &Range<usize>) -> usize {
+        self.text.get(..span.start).unwrap_or_default().matches('\n').count() + 1
+    }
+
+    pub(super) fn complain(&mut self, span: &Range<usize>, what: impl Into<String>) {
+        let problem = (self.line(span), what.into());
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Reads one value. A mistake in one key of a table is noted and the key left out, so that the
+    /// mistakes in its other keys show as well.
+    fn read<T: Deserialize<'a>>(&mut self, what: &str, value: Spanned<DeValue<'a>>) -> Option<T> {
+        let whole = value.span();
+        let mut value = value;
+        let mut left_out = false;
+        loop {
+            let error = match T::deserialize(ValueDeserializer::from(value.clone())) {
+                Ok(read) => return Some(read),
+                Err(error) => error,
+            };
+            let at = error.span().unwrap_or_else(|| whole.clone());
+            let culprit = value.get_ref().as_table().and_then(|table| {
+                let around = |key: &Spanned<_>, entry: &Spanned<_>| {
+                    key.span().start <= at.start && at.end <= key.span().end.max(entry.span().end)
+                };
+                table.iter().find(|(key, entry)| around(key, entry)).map(|(key, _)| key.clone())
+            });
+            // After a key was left out, a key that is missing may be that one.
+            if culprit.is_some() || !left_out {
+                self.complain(&at, format!("{what}: {}", error.message()));
+            }
+            match (culprit, value.get_mut()) {
+                (Some(key), DeValue::Table(table)) => {
+                    table.remove(key.get_ref().as_ref());
+                    left_out = true;
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    fn finished(&mut self) -> Result<(), BadProfile> {
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        self.problems.sort();
+        let told = |(line, what): &(usize, String)| format!("{}:{line}: {what}", self.file);
+        Err(BadProfile { problems: self.problems.iter().map(told).collect() })
+    }
+}
+
+/// Reads and proves a profile.
+pub(super) fn profile(file: &str, text: &str) -> Result<Profile, BadProfile> {
+    let mut sheet = Sheet { file, text, problems: vec![] };
+    let (top, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        sheet.complain(&error.span().unwrap_or_default(), error.message());
+    }
+    sheet.finished()?;
+    let mut top = top.into_inner();
+    proof::words(&mut sheet, &top);
+    let profile = sections(&mut sheet, &mut top);
+    sheet.finished()?;
+    // Without a complaint there is a profile.
+    profile.ok_or_else(|| BadProfile { problems: vec![format!("{file}:1: not a profile")] })
+}
+
+fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Option<Profile> {
+    for key in top.keys().filter(|key| !KEYS.contains(&key.get_ref().as_ref())) {
+        let known = KEYS.join(", ");
+        sheet.complain(
+            &key.span(),
+            format!("unknown key `{}`; write one of {known}", key.get_ref()),
+        );
+    }
+    let mut places = Places {
+        block: span_of(top, "block"),
+        call_back: span_of(top, "call_back"),
+        capture: span_of(top, "capture"),
+        say: span_of(top, "say"),
+        transition: span_of(top, "transition"),
+        ..Places::default()
+    };
+    let block: BlockRule = section(sheet, top, "block").unwrap_or_default();
+    let capture: RawCapture = section(sheet, top, "capture").unwrap_or_default();
+    let wrap_up: RawWrapUp = section(sheet, top, "wrap_up").unwrap_or_default();
+    let texts: RawTexts = section(sheet, top, "texts").unwrap_or_default();
+    let written: BTreeMap<String, String> = section(sheet, top, "say").unwrap_or_default();
+    let known = |name: &str| words::SITUATIONS.iter().any(|(situation, _)| *situation == name);
+    places.unknown_situations = written.keys().filter(|name| !known(name)).cloned().collect();
+    let transition: Option<Transition> = section(sheet, top, "transition");
+    let call_back: Option<CallBackRule> = section(sheet, top, "call_back");
+    let catalogue = catalogue(sheet, top);
+    let sets = sets(sheet, top, &catalogue, &mut places);
+    for name in ["any", "app_authenticated", "verified_number", "unverified", "transitional"] {
+        if let Some(rows) = rows(sheet, top, name) {
+            places.tables.insert(name, rows);
+        }
+    }
+    let head: Head = {
+        let mut table = DeTable::new();
+        table.extend(HEAD.iter().filter_map(|key| top.remove_entry(*key)));
+        let table = DeValue::Table(table);
+        sheet.read("profile", Spanned::new(0..0, table))?
+    };
+    let profile = Profile {
+        name: head.name,
+        hash: ids::hex(&Sha256::digest(sheet.text.as_bytes())),
+        text: sheet.text.into(),
+        number_trust: head.number_trust,
+        number_age: DAY * u32::from(head.number_age_days),
+        capture: CaptureRules {
+            attempts: capture.attempts,
+            digit_timeout: Duration::from_millis(capture.digit_timeout_ms.into()),
+            reprompts: capture.reprompts,
+            customer_number_timeout: Duration::from_millis(
+                capture.customer_number_timeout_ms.into(),
+            ),
+        },
+        block,
+        lanes: head.lanes,
+        party: head.party,
+        transition,
+        call_back,
+        wrap_up_max: Duration::from_secs(wrap_up.agent_seconds.into()),
+        linger: Duration::from_secs(wrap_up.linger_seconds.into()),
+        texts: texts.complete(block),
+        never_say: head.never_say,
+        say: words::say(written, block),
+        catalogue,
+        sets,
+        tables: CallerClass::ALL
+            .into_iter()
+            .map(|class| (class, places.table(class.word()).rows.clone()))
+            .collect(),
+        transitional: places.tables.get("transitional").map(|t| t.rows.clone()).unwrap_or_default(),
+    };
+    proof::profile(sheet, &profile, &places);
+    Some(profile)
+}
+
+impl Places {
+    /// The table of a class: its own, or `[[any]]`.
+    pub(super) fn table(&self, class: &str) -> &Rows {
+        const NONE: &Rows = &Rows { rows: vec![], spans: vec![], whole: true };
+        self.tables.get(class).or_else(|| self.tables.get("any")).unwrap_or(NONE)
+    }
+}
+
+fn span_of(top: &DeTable<'_>, name: &str) -> Range<usize> {
+    top.get(name).map(Spanned::span).unwrap_or_default()
+}
+
+fn section<'a, T: Deserialize<'a>>(
+    sheet: &mut Sheet<'a>,
+    top: &mut DeTable<'a>,
+    name: &str,
+) -> Option<T> {
+    let value = top.remove(name)?;
+    sheet.read(&format!("[{name}]"), value)
+}
+
+fn rows<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>, name: &str) -> Option<Rows> {
+    let value = top.remove(name)?;
+    let span = value.span();
+    let DeValue::Array(written) = value.into_inner() else {
+        sheet.complain(&span, format!("{name}: write rows, [[{name}]]"));
+        return None;
+    };
+    let mut read = Rows { whole: true, ..Rows::default() };
+    for (number, row) in (1..).zip(written) {
+        let span = row.span();
+        match sheet.read::<Row>(&format!("[[{name}]] row {number}"), row) {
+            Some(row) => {
+                read.rows.push(row);
+                read.spans.push(span);
+            }
+            None => read.whole = false,
+        }
+    }
+    Some(read)
+}
+
+fn catalogue<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> BTreeMap<FactKey, Question> {
+    let mut catalogue = BTreeMap::new();
+    let Some(written) = top.remove("catalogue") else { return catalogue };
+    let span = written.span();
+    let DeValue::Table(written) = written.into_inner() else {
+        sheet.complain(&span, "catalogue: write a table, [catalogue]");
+        return catalogue;
+    };
+    for (key, value) in written {
+        let place = key.span();
+        let name = key.into_inner();
+        let Ok(key) = name.parse::<FactKey>() else {
+            sheet.complain(&place, format!("[catalogue]: {name:?} is no usable key"));
+            continue;
+        };
+        if name.starts_with("memorable_") {
+            let text = format!(
+                "[catalogue]: {key} is memorable data, no longer asked (C25); leave it out"
+            );
+            sheet.complain(&place, text);
+        }
+        let read = sheet.read::<TextOr<RawQuestion>>(&format!("[catalogue] {key}"), value);
+        if let Some(TextOr(raw)) = read {
+            catalogue.insert(key, raw.question());
+        }
+    }
+    catalogue
+}
+
+fn sets<'a>(
+    sheet: &mut Sheet<'a>,
+    top: &mut DeTable<'a>,
+    catalogue: &BTreeMap<FactKey, Question>,
+    places: &mut Places,
+) -> BTreeMap<String, QuestionSet> {
+    let mut sets = BTreeMap::new();
+    let Some(written) = top.remove("questions") else { return sets };
+    let span = written.span();
+    let DeValue::Table(written) = written.into_inner() else {
+        sheet.complain(&span, "questions: write a table for each set, [questions.NAME]");
+        return sets;
+    };
+    for (name, value) in written {
+        let place = name.span();
+        let name = name.into_inner().into_owned();
+        // Known by name even when it cannot be read: rows that name it are not wrong as well.
+        places.sets.insert(name.clone(), place.clone());
+        let Some(raw) = sheet.read::<RawSet>(&format!("[questions.{name}]"), value) else {
+            continue;
+        };
+        let mut ask: Vec<(FactKey, String)> = vec![];
+        for asked in &raw.ask {
+            let TextOr(Ask { key, text }) = asked.get_ref();
+            let here = format!("[questions.{name}]");
+            if ask.iter().any(|(known, _)| known.as_str() == key) {
+                sheet.complain(
+                    &asked.span(),
+                    format!("{here}: {key} is asked twice; leave one out"),
+                );
+            }
+            match catalogue.iter().find(|(known, _)| known.as_str() == key) {
+                Some((known, question)) => {
+                    ask.push((known.clone(), text.as_ref().unwrap_or(&question.text).clone()));
+                }
+                None => sheet.complain(
+                    &asked.span(),
+                    format!("{here}: {key} has no text in [catalogue]; add it there"),
+                ),
+            }
+        }
+        let most = raw.ask.len();
+        if most > ASK_MAX {
+            let text = format!("[questions.{name}]: {most} questions; write at most {ASK_MAX}");
+            sheet.complain(&place, text);
+        }
+        sets.insert(name, raw.set(ask));
+    }
+    sets
+}
+
+const HEAD: &[&str] = &["name", "number_trust", "number_age_days", "party", "lanes", "never_say"];
+
+#[derive(Deserialize)]
+struct Head {
+    name: String,
+    #[serde(default = "medium")]
+    number_trust: NumberTrust,
+    #[serde(default = "thirty")]
+    number_age_days: u16,
+    #[serde(default)]
+    party: PartyRule,
+    #[serde(default)]
+    lanes: Lanes,
+    #[serde(default)]
+    never_say: Vec<String>,
+}
+
+const fn medium() -> NumberTrust {
+    NumberTrust::Medium
+}
+
+const fn thirty() -> u16 {
+    30
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawCapture {
+    attempts: u8,
+    digit_timeout_ms: u32,
+    reprompts: u8,
+    customer_number_timeout_ms: u32,
+}
+
+impl Default for RawCapture {
+    fn default() -> Self {
+        Self {
+            attempts: 2,
+            digit_timeout_ms: 8_000,
+            reprompts: 2,
+            customer_number_timeout_ms: 20_000,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RawWrapUp {
+    agent_seconds: u32,
+    linger_seconds: u32,
+}
+
+impl Default for RawWrapUp {
+    fn default() -> Self {
+        Self { agent_seconds: 120, linger_seconds: 30 }
+    }
+}
+
+/// A catalogue entry as written; alone, a text is the whole entry.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawQuestion {
+    text: String,
+    group: Option<String>,
+    #[serde(default)]
+    secrecy: Secrecy,
+    #[serde(default)]
+    blind: bool,
+    #[serde(default)]
+    disclosable: bool,
+    unasked_days_after_disclosure: Option<u16>,
+    #[serde(default)]
+    not_when: Vec<String>,
+    #[serde(default)]
+    identifies: bool,
+}
+
+impl From<&str> for RawQuestion {
+    fn from(text: &str) -> Self {
+        Self { text: text.to_owned(), ..Self::default() }
+    }
+}
+
+impl RawQuestion {
+    fn question(self) -> Question {
+        let days = self.unasked_days_after_disclosure;
+        Question {
+            text: self.text,
+            group: self.group,
+            secrecy: self.secrecy,
+            blind: self.blind,
+            disclosable: self.disclosable,
+            unasked_after_disclosure: days.map(|days| DAY * u32::from(days)),
+            not_when: self.not_when,
+            identifies: self.identifies,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSet {
+    required: u8,
+    reveal: Reveal,
+    ask: Vec<Spanned<TextOr<Ask>>>,
+    draw: Option<u8>,
+    #[serde(default)]
+    one_per_group: bool,
+    #[serde(default)]
+    private_required: u8,
+    #[serde(default)]
+    avoid_recent: bool,
+    #[serde(default)]
+    stop_at_wrong: bool,
+}
+
+impl RawSet {
+    fn set(self, ask: Vec<(FactKey, String)>) -> QuestionSet {
+        QuestionSet {
+            required: self.required,
+            reveal: self.reveal,
+            ask,
+            draw: self.draw,
+            one_per_group: self.one_per_group,
+            private_required: self.private_required,
+            avoid_recent: self.avoid_recent,
+            stop_at_wrong: self.stop_at_wrong,
+        }
+    }
+}
+
+/// One question of a set: a key of the catalogue, where needed with words of its own (B12).
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ask {
+    key: String,
+    text: Option<String>,
+}
+
+impl From<&str> for Ask {
+    fn from(key: &str) -> Self {
+        Self { key: key.to_owned(), text: None }
+    }
+}
+
+/// A text, or a table with more to say.
+struct TextOr<T>(T);
+
+impl<'de, T: Deserialize<'de> + for<'a> From<&'a str>> Deserialize<'de> for TextOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de> + for<'a> From<&'a str>> Visitor<'de> for Either<T> {
+            type Value = TextOr<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a table")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(TextOr(T::from(text)))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(table)).map(TextOr)
+            }
+        }
+        deserializer.deserialize_any(Either(PhantomData))
+    }
+}
