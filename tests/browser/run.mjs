@@ -20,7 +20,7 @@ const ARGS = [
   "--disable-component-update",
   "--disable-sync",
 ];
-const TEST_MS = 60_000;
+const TEST_MS = 120_000;
 /** What Chromium itself reports when a story cuts the line. */
 const LINE_LOST = /WebSocket connection|ERR_CONNECTION|ERR_INTERNET_DISCONNECTED/;
 
