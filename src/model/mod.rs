@@ -5,6 +5,7 @@ pub mod caller;
 pub mod cause;
 pub mod customer;
 pub mod digits;
+pub mod disclosure;
 pub mod ids;
 pub mod number;
 pub mod sealed_pin;
