@@ -1,15 +1,19 @@
 //! HTTP: REST, health, metrics, and the way to the desktop's WebSocket.
 
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod calls;
+pub mod customer;
 pub mod error;
 pub mod guard;
 pub mod health;
 pub mod intents;
 pub mod keys;
+pub mod ladder;
 pub mod replay;
 pub mod server;
+pub mod stats;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +61,10 @@ pub struct ApiState {
     pub draining: CancellationToken,
     /// The limits.
     pub limits: ApiLimits,
+    /// What supervisors watch.
+    pub stats: Arc<crate::stats::Shared>,
+    /// What is alarming now.
+    pub alarms: stats::Alarms,
     /// Routes of others: the pages, the platforms' own.
     pub pages: Router,
 }
@@ -102,6 +110,10 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/calls", get(calls::list))
         .route("/v1/calls/{id}", get(calls::one))
         .route("/v1/calls/{id}/replay", get(replay::one))
+        .route("/v1/calls/{id}/ladder", get(ladder::of_call))
+        .route("/v1/calls/{id}/customer", get(customer::of_call))
+        .route("/v1/audit", get(audit::lines))
+        .route("/v1/stats", get(stats::now))
         .route("/v1/intents", post(intents::register))
         .route("/v1/intents/{intent}", delete(intents::cancel))
         .with_state(state)
@@ -374,6 +386,8 @@ mod tests {
                 clock,
                 draining: draining.clone(),
                 limits,
+                stats: Arc::new(crate::stats::Shared::new(Timestamp(0))),
+                alarms: Arc::new(|_| vec![]),
                 pages: Router::new(),
             };
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -59,6 +59,7 @@ use crate::sip::agent::Advertised;
 use crate::sip::agent::AgentConfig;
 use crate::sip::agent::TrunkRule;
 use crate::sip::agent::UserAgent;
+use crate::stats::Shared as Stats;
 use crate::telemetry;
 use crate::web;
 
@@ -100,6 +101,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let Stores { records, pins, local_key } = stores;
     let sessions: Arc<dyn Sessions> = Arc::new(MemorySessions::new(INTENTS_MAX, Arc::clone(&wall)));
     let hub = Hub::new(rand::random(), TOMBSTONES);
+    let stats = Arc::new(Stats::new(clock.wall()));
     let calls = Calls::new(
         config.sip.max_calls.saturating_mul(4),
         clock,
@@ -115,6 +117,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         tasks: tasks.clone(),
         replies: Replies::default(),
         in_app: InApp::default(),
+        stats: Arc::clone(&stats),
     });
     let reception = Arc::new(Reception {
         world: Arc::clone(&world),
@@ -146,6 +149,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         clock: wall,
         draining: stops.drain.clone(),
         limits: ApiLimits { intent_ttl: config.intents.ttl, ..ApiLimits::default() },
+        stats,
+        alarms: Arc::new(|_| vec![]),
         pages: web::pages(),
     };
     tasks.spawn(crate::api::server::serve(http, state, tasks.clone(), stops.sockets.clone()));

@@ -59,6 +59,7 @@ use crate::records::RecordsError;
 use crate::records::Reservation;
 use crate::records::Settlement;
 use crate::sessions::Sessions;
+use crate::stats::Shared as Stats;
 
 /// Store work that waits for one call at the most.
 const QUEUE_LEN: usize = 64;
@@ -83,6 +84,8 @@ pub struct World {
     pub replies: Replies,
     /// What customers' apps show of the calls we make.
     pub in_app: InApp,
+    /// What supervisors watch.
+    pub stats: Arc<Stats>,
 }
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -152,10 +155,12 @@ impl Carrier {
     fn publish(&mut self, view: CallView, taken: Taken) {
         self.customer = view.customer.as_ref().map(|customer| customer.id.clone());
         self.agent.clone_from(&view.agent);
+        self.world.stats.observe(&view, taken.now.wall);
         self.world.hub.publish(Published { call: view, taken_in: taken.instant });
     }
 
     fn ended(&self, ended: EndedCall, taken: Taken) {
+        self.world.stats.observe(&ended.last.view, taken.now.wall);
         let class = ended.class.map_or("none", |class| class.word());
         if ended.count {
             count(class, ended.outcome);
@@ -242,7 +247,8 @@ impl Carrier {
                 let stored = record_result(result);
                 let work = async move {
                     let after = world.records.call_result(&id, &customer, stored, rule, now);
-                    timed("call_result", after).await.map(after_event)
+                    let after = timed("call_result", after).await;
+                    after.map(|after| after_event(&world.stats, now, after))
                 };
                 if result == CallResult::Abandoned {
                     self.later(async move { report("call_result", work.await.map(drop)) });
@@ -370,7 +376,7 @@ impl Carrier {
                     if settled.is_err() {
                         world.tasks.spawn(void_later(Arc::clone(&world), attempt, now));
                     }
-                    settled.map(after_event)
+                    settled.map(|after| after_event(&world.stats, now, after))
                 }
                 Ticket::Dummy => match timed("settle", world.records.audit(dummy)).await {
                     Ok(()) => Ok(judging::standing_of(&world, customer).await),
@@ -387,6 +393,7 @@ impl Carrier {
             report("save_call", timed("save_call", world.records.save_call(record)).await);
         });
         self.world.hub.remove(&self.call);
+        self.world.stats.gone(&self.call);
     }
 }
 
@@ -434,11 +441,12 @@ const fn record_result(result: CallResult) -> records::CallResult {
     }
 }
 
-fn after_event(after: AccountAfter) -> After {
+fn after_event(stats: &Stats, now: Timestamp, after: AccountAfter) -> After {
     for fact in &after.facts {
         match fact {
             AccountFact::BecameBlocked => {
                 counter!("countersign_lockouts_total").increment(1);
+                stats.locked_out(now);
             }
             AccountFact::BecameResetRequired => {
                 counter!("countersign_resets_required_total").increment(1);

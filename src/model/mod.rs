@@ -6,6 +6,7 @@ pub mod caller;
 pub mod cause;
 pub mod customer;
 pub mod digits;
+pub mod disclosure;
 pub mod ids;
 pub mod number;
 pub mod party;
