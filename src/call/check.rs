@@ -51,8 +51,11 @@ impl Call {
 
     /// The records did not answer in time: the call goes on, unchecked.
     pub(crate) fn not_looked_up(&mut self, now: Now) -> (Phase, Vec<Effect>) {
-        let nothing =
-            Lookup { by_number: Err(Down), intent: crate::call::input::IntentFound::NotPresented };
+        let nothing = Lookup {
+            by_number: Err(Down),
+            intent: crate::call::input::IntentFound::NotPresented,
+            alarm: None,
+        };
         self.looked_up(nothing, now)
     }
 

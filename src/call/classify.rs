@@ -30,7 +30,11 @@ pub struct Classified {
 #[must_use]
 pub fn classify(caller: &Caller, found: Lookup, profile: &Profile, now: Timestamp) -> Classified {
     let mut evidence = vec![];
-    let trusted = number_evidence(caller, profile, &mut evidence);
+    if let Some(reason) = found.alarm {
+        evidence.push(Evidence::new("alarm", reason, "an alarm asks for a fully attested number"));
+    }
+    let trusted = number_evidence(caller, profile, &mut evidence)
+        && (found.alarm.is_none() || caller.number_trust() == NumberTrust::High);
     let announced = intent_evidence(found.intent, &mut evidence);
     let records_up = found.by_number.is_ok();
     let by_number = match found.by_number {
@@ -278,7 +282,7 @@ mod tests {
             ("b11 unknown", &asserted, Ok(NumberMatch::Nobody), none(), C::Unverified),
             ("no records", &asserted, Err(Down), none(), C::Unverified),
         ] {
-            let found = classify(caller, Lookup { by_number, intent }, &profile, NOW);
+            let found = classify(caller, Lookup { by_number, intent, alarm: None }, &profile, NOW);
             assert_eq!(found.class, class, "{story}: {:?}", found.evidence);
             assert!(!found.evidence.is_empty(), "{story}: evidence is kept");
         }
@@ -288,7 +292,8 @@ mod tests {
     fn x12_a_mismatch_is_flagged_and_still_names_the_customer() {
         let profile = Profile::parse(BUILT_IN[0].0, BUILT_IN[0].1).expect("sound");
         let caller = Caller { ani: "+442079460123".parse().ok(), ..Caller::default() };
-        let found = Lookup { by_number: Ok(NumberMatch::Nobody), intent: good(false, true) };
+        let found =
+            Lookup { by_number: Ok(NumberMatch::Nobody), intent: good(false, true), alarm: None };
         let found = classify(&caller, found, &profile, NOW);
         assert!(found.evidence.iter().any(|evidence| evidence.kind == "intent_number_mismatch"));
         assert_eq!(found.customer.map(|known| known.id.to_string()).as_deref(), Some("c-1"));

@@ -264,11 +264,13 @@ impl Call {
         question: &FactKey,
         by: &AgentId,
         reply: Reply,
-        audited: Result<(), Down>,
+        audited: Result<Option<()>, Down>,
         now: Now,
     ) -> Vec<Effect> {
-        if audited.is_err() {
-            return vec![Effect::Answered(reply, Err(Refusal::Unavailable))];
+        match audited {
+            Ok(Some(())) => {}
+            Ok(None) => return vec![Effect::Answered(reply, Err(Refusal::Quota))],
+            Err(Down) => return vec![Effect::Answered(reply, Err(Refusal::Unavailable))],
         }
         let over = self.facts.ended_at.is_some() || questions_due(&self.facts).is_none();
         if self.facts.agent.as_ref() != Some(by) || over {

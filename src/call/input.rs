@@ -153,6 +153,8 @@ pub struct Lookup {
     pub by_number: Result<NumberMatch, Down>,
     /// By intent.
     pub intent: IntentFound,
+    /// An alarm that asks for a fully attested number, in a word (5.2).
+    pub alarm: Option<&'static str>,
 }
 
 /// The right to judge one entry: the reservation that is on disk.
@@ -218,8 +220,8 @@ pub enum Input {
         by: AgentId,
         /// Where to answer.
         reply: Reply,
-        /// Whether the look is on record.
-        audited: Result<(), Down>,
+        /// Whether the look is on record; `None`: the agent has had their share (5.7).
+        audited: Result<Option<()>, Down>,
     },
     /// The platform reports.
     Event(CallEvent),

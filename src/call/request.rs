@@ -95,6 +95,8 @@ pub enum Refusal {
     NoSuchQuestion,
     /// We are too busy or a store is down; try again.
     Unavailable,
+    /// The agent has looked at as many answers as an hour allows (5.7).
+    Quota,
 }
 
 impl Refusal {
@@ -107,6 +109,7 @@ impl Refusal {
             Self::NoSuchCall => "no_such_call",
             Self::NoSuchQuestion => "no_such_question",
             Self::Unavailable => "unavailable",
+            Self::Quota => "quota",
         }
     }
 
@@ -119,6 +122,7 @@ impl Refusal {
             Self::NoSuchCall => "there is no such call, or it is not yours to see",
             Self::NoSuchQuestion => "this call asks no such question; use a key of its questions",
             Self::Unavailable => "this cannot be done at the moment; try again in a few seconds",
+            Self::Quota => "you have looked at as many answers as an agent may within an hour",
         }
     }
 }

@@ -94,7 +94,7 @@ impl Script {
     fn failed_pin_of(standing: Standing, known: Known) -> Self {
         let mut call = Self::delivered();
         let by_number = Ok(NumberMatch::One(Box::new(known)));
-        call.looked_up(Lookup { by_number, intent: IntentFound::NotPresented })
+        call.looked_up(Lookup { by_number, intent: IntentFound::NotPresented, alarm: None })
             .does("audit call_classified, answer");
         call.established().does("draw account");
         call.drawn().does("play pin.position.2");
@@ -165,7 +165,12 @@ impl Script {
         self.input(Input::ResultRecorded(Ok(After { standing, call_failed: false })))
     }
 
-    fn revealed(&mut self, question: &str, by: &str, audited: Result<(), Down>) -> &mut Self {
+    fn revealed(
+        &mut self,
+        question: &str,
+        by: &str,
+        audited: Result<Option<()>, Down>,
+    ) -> &mut Self {
         let (question, by) = (question.parse().expect("a key"), by.parse().expect("an agent"));
         self.input(Input::Revealed { question, by, reply: Reply(1), audited })
     }
@@ -260,11 +265,12 @@ fn number() -> Lookup {
     Lookup {
         by_number: Ok(NumberMatch::One(Box::new(known(Standing::Open)))),
         intent: IntentFound::NotPresented,
+        alarm: None,
     }
 }
 
 fn nobody() -> Lookup {
-    Lookup { by_number: Ok(NumberMatch::Nobody), intent: IntentFound::NotPresented }
+    Lookup { by_number: Ok(NumberMatch::Nobody), intent: IntentFound::NotPresented, alarm: None }
 }
 
 fn app() -> Lookup {
@@ -273,7 +279,7 @@ fn app() -> Lookup {
         number_agrees: true,
         dnis_agrees: true,
     };
-    Lookup { by_number: Ok(NumberMatch::One(Box::new(known(Standing::Open)))), intent }
+    Lookup { by_number: Ok(NumberMatch::One(Box::new(known(Standing::Open)))), intent, alarm: None }
 }
 
 /// Effects in words, without the published states.

@@ -106,7 +106,7 @@ fn x11_an_answer_shows_only_after_the_look_is_on_record_and_only_to_its_agent() 
     call.asks("bob", Request::Reveal(birth())).does("refused not_yours");
     call.asks("ann", Request::Reveal(birth())).does("audit reveal place_of_birth");
     assert_eq!(call.answers(), [None, None, None]);
-    call.revealed("place_of_birth", "ann", Ok(())).does("ok");
+    call.revealed("place_of_birth", "ann", Ok(Some(()))).does("ok");
     assert_eq!(call.answers(), [None, Some("Ghent".into()), None]);
     assert!(
         call.view()
@@ -181,6 +181,7 @@ fn c77_a_blocked_caller_hears_the_same_and_cannot_pass() {
     call.looked_up(Lookup {
         by_number: Ok(NumberMatch::One(Box::new(known(Standing::Blocked)))),
         intent: IntentFound::NotPresented,
+        alarm: None,
     })
     .does("audit call_classified, answer");
     call.shows(CallerClass::VerifiedNumber, Authentication::Blocked);
@@ -222,7 +223,7 @@ fn c51_a_failure_of_ours_counts_nothing_and_goes_on_to_an_agent() {
     call.settled(Standing::Open, false).does("play unavailable");
 
     let mut call = Script::delivered();
-    call.looked_up(Lookup { by_number: Err(Down), intent: IntentFound::NotPresented })
+    call.looked_up(Lookup { by_number: Err(Down), intent: IntentFound::NotPresented, alarm: None })
         .does("audit call_classified, hand over (302)");
     call.shows(CallerClass::Unverified, Authentication::SystemUnavailable);
 }
