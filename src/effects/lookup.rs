@@ -11,11 +11,13 @@ use crate::call::input::NumberMatch;
 use crate::call::input::NumberOnFile;
 use crate::call::input::PresentedIntent;
 use crate::effects::World;
+use crate::effects::guarding::restrict;
 use crate::effects::timed;
+use crate::limits::Source;
 use crate::model::caller::Caller;
 use crate::model::ids::CustomerId;
 use crate::model::number::PhoneNumber;
-use crate::model::time::Timestamp;
+use crate::model::time::Now;
 use crate::sessions::Redeemed;
 
 /// Looks a caller up before answer.
@@ -24,14 +26,15 @@ pub(crate) async fn caller(
     caller: &Caller,
     dnis: &str,
     intent: Option<PresentedIntent>,
-    now: Timestamp,
+    now: Now,
 ) -> Lookup {
+    let source = world.guard.source(caller);
     let number = caller.number();
     let intent = match intent {
         None => IntentFound::NotPresented,
         Some(PresentedIntent::Unreadable) => IntentFound::Refused("unreadable"),
         Some(PresentedIntent::Handle(handle)) => {
-            match world.sessions.redeem_intent(&handle, now).await {
+            match world.sessions.redeem_intent(&handle, now.wall).await {
                 Ok(Redeemed::Good(intent)) => match known(world, &intent.customer, number).await {
                     Err(Down) => IntentFound::Refused("unavailable"),
                     Ok(customer) => IntentFound::Good {
@@ -53,7 +56,30 @@ pub(crate) async fn caller(
     if let IntentFound::Refused(why) = intent {
         counter!("countersign_intents_refused_total", "why" => why).increment(1);
     }
-    Lookup { by_number: by_number(world, number).await, intent }
+    let mut intent = intent;
+    let mut by_number = by_number(world, number).await;
+    let mut alarm = None;
+    // Whoever comes by the app has shown more than a number (5.8).
+    if !matches!(intent, IntentFound::Good { number_agrees: true, .. })
+        && let Some(found) = named(&mut intent, &mut by_number)
+    {
+        let advice = world.guard.asked(&source, found.id.as_str(), now);
+        alarm = restrict(found, advice);
+    }
+    Lookup { by_number, intent, alarm }
+}
+
+/// Whom the call would be about.
+fn named<'a>(
+    intent: &'a mut IntentFound,
+    by_number: &'a mut Result<NumberMatch, Down>,
+) -> Option<&'a mut Known> {
+    match (intent, by_number) {
+        (IntentFound::Good { customer: Some(known), .. }, _) | (_, Ok(NumberMatch::One(known))) => {
+            Some(known)
+        }
+        _ => None,
+    }
 }
 
 /// Whether two dialled numbers are one, however they are written.
@@ -75,13 +101,29 @@ async fn by_number(world: &World, number: Option<&PhoneNumber>) -> Result<Number
     }
 }
 
-/// The customer with the keyed number.
-pub(crate) async fn keyed(world: &World, claimed: &Claimed) -> Result<Option<Box<Known>>, Down> {
+/// The customer with the keyed number. Advice is asked and records are read in the same way whether
+/// or not there is one (5.1).
+pub(crate) async fn keyed(
+    world: &World,
+    claimed: &Claimed,
+    source: Option<Source>,
+    now: Now,
+) -> Result<Option<Box<Known>>, Down> {
+    let advice = source.map(|source| world.guard.asked(&source, &claimed.0, now));
     let owner = timed("by_keypad", world.records.customer_by_keypad(&claimed.0)).await?;
-    match owner {
-        Some(id) => known(world, &id, None).await,
-        None => Ok(None),
+    let there = owner.is_some();
+    let Some(id) = owner.or_else(nobody) else { return Ok(None) };
+    let mut found = known(world, &id, None).await?.filter(|_| there);
+    if let (Some(found), Some(advice)) = (&mut found, advice) {
+        // The class was decided before anything was keyed.
+        let _ = restrict(found, advice);
     }
+    Ok(found)
+}
+
+/// An id for reads that are made for their time alone; what they find is never used.
+pub(super) fn nobody() -> Option<CustomerId> {
+    CustomerId::try_from("no customer".to_owned()).ok()
 }
 
 async fn known(

@@ -3,6 +3,7 @@
 //! What goes to the records goes through one queue per call, so that it is stored in the order in
 //! which it was decided; the call itself never waits.
 
+pub mod guarding;
 mod judging;
 mod lookup;
 pub mod replies;
@@ -31,6 +32,8 @@ use crate::call::input::Down;
 use crate::call::input::Input;
 use crate::call::input::Ticket;
 use crate::call::view::CallView;
+use crate::effects::guarding::CallWatch;
+use crate::effects::guarding::Guard;
 use crate::effects::replies::Replies;
 use crate::engine::CallHandle;
 use crate::engine::Effects;
@@ -70,6 +73,8 @@ pub struct World {
     pub pins: PinWorkers,
     /// The desktops.
     pub hub: Arc<Hub>,
+    /// Who asks too often.
+    pub guard: Arc<Guard>,
     /// The clocks.
     pub clock: Clock,
     /// Whose tasks the work is.
@@ -87,6 +92,7 @@ pub struct Carrier {
     leg: Box<dyn Leg>,
     queue: mpsc::Sender<Work>,
     customer: Option<CustomerId>,
+    watch: CallWatch,
 }
 
 impl Carrier {
@@ -100,7 +106,7 @@ impl Carrier {
             }
         });
         gauge!("countersign_active_calls").increment(1);
-        Self { world, call, leg, queue, customer: None }
+        Self { world, call, leg, queue, customer: None, watch: CallWatch::default() }
     }
 
     /// Queues store work whose answer the call waits for.
@@ -173,6 +179,7 @@ impl Carrier {
 
 impl Effects for Carrier {
     fn start(&mut self, effect: Effect, taken: Taken, call: &CallHandle) {
+        self.watch.notice(&effect, &self.world.guard, &self.call, (taken.now, taken.instant));
         match effect {
             Effect::Publish(view) => self.publish(*view, taken),
             Effect::Answer => self.leg.answer(),
@@ -196,12 +203,15 @@ impl Carrier {
         let now = taken.now.wall;
         match effect {
             Effect::LookUp { caller, dnis, intent } => {
-                let work = async move { lookup::caller(&world, &caller, &dnis, intent, now).await };
+                let work =
+                    async move { lookup::caller(&world, &caller, &dnis, intent, taken.now).await };
                 self.ask(call, async move { Input::LookedUp(Box::new(work.await)) });
             }
             Effect::LookUpKeyed(claimed) => {
+                let source = self.watch.source();
                 self.ask(call, async move {
-                    Input::KeyedLookedUp(lookup::keyed(&world, &claimed).await)
+                    let found = lookup::keyed(&world, &claimed, source, taken.now).await;
+                    Input::KeyedLookedUp(found)
                 });
             }
             Effect::Draw(subject) => self.draw(subject, taken, call),
@@ -232,11 +242,18 @@ impl Carrier {
                 let judgement = judging::judge_password(&world, customer, said).await;
                 Input::PasswordJudged { judgement, reply }
             }),
+            Effect::AuditReveal { question, by, reply }
+                if !self.watch.may_reveal(&by, &world.guard, taken.now) =>
+            {
+                counter!("countersign_quota_refused_total").increment(1);
+                let audited = Ok(None);
+                self.ask(call, async move { Input::Revealed { question, by, reply, audited } });
+            }
             Effect::AuditReveal { question, by, reply } => {
                 let body = serde_json::json!({ "question": question });
                 let entry = self.audit(taken, by.to_string(), "answer_revealed", body);
                 self.ask(call, async move {
-                    let audited = timed("audit", world.records.audit(entry)).await;
+                    let audited = timed("audit", world.records.audit(entry)).await.map(Some);
                     Input::Revealed { question, by, reply, audited }
                 });
             }
@@ -259,22 +276,35 @@ impl Carrier {
         }
     }
 
-    fn draw(&self, subject: Subject, taken: Taken, call: &CallHandle) {
+    fn draw(&mut self, subject: Subject, taken: Taken, call: &CallHandle) {
         let world = Arc::clone(&self.world);
+        let key = self.watch.take_key();
         let now = taken.now.wall;
-        let made_up =
-            self.audit(taken, "system".into(), "positions_made_up", serde_json::json!({}));
+        let what = match &subject {
+            Subject::Account(_) | Subject::Closed(_) => "positions_asked",
+            Subject::Stranger(_) => "positions_made_up",
+        };
+        let asked = self.audit(taken, "system".into(), what, serde_json::json!({}));
         self.ask(call, async move {
-            Input::Drawn(match subject {
-                Subject::Account(id) | Subject::Closed(id) => {
-                    timed("challenge", world.records.challenge(&id, rand::random(), now)).await
+            // Sticky positions write nothing of their own. The line of the audit chain does, for
+            // everybody: nobody hears from the pause who exists (5.1).
+            let asking = async {
+                match subject {
+                    Subject::Account(id) | Subject::Closed(id) => {
+                        let challenge = world.records.challenge(&id, rand::random(), now);
+                        let (positions, noted) =
+                            tokio::join!(challenge, world.records.audit(asked));
+                        noted.and(positions)
+                    }
+                    Subject::Stranger(claimed) => {
+                        let noted = world.records.audit(asked).await;
+                        noted.map(|()| world.pins.made_up_positions(&claimed.0))
+                    }
                 }
-                // The same time on disk as a draw: nobody hears from the pause who exists (5.1).
-                Subject::Stranger(claimed) => {
-                    let noted = timed("challenge", world.records.audit(made_up)).await;
-                    noted.map(|()| world.pins.made_up_positions(&claimed.0))
-                }
-            })
+            };
+            let drawn = timed("challenge", asking).await;
+            world.guard.pace(key).await;
+            Input::Drawn(drawn)
         });
     }
 
@@ -321,10 +351,17 @@ impl Carrier {
         });
     }
 
-    fn settle(&self, ticket: Ticket, verdict: Option<Verdict>, taken: Taken, call: &CallHandle) {
+    fn settle(
+        &mut self,
+        ticket: Ticket,
+        verdict: Option<Verdict>,
+        taken: Taken,
+        call: &CallHandle,
+    ) {
         let world = Arc::clone(&self.world);
         let now = taken.now.wall;
         let customer = self.customer.clone();
+        let key = self.watch.take_key();
         let dummy = self.audit(taken, "system".into(), "pin_entry_refused", serde_json::json!({}));
         self.ask(call, async move {
             let how = match verdict {
@@ -332,7 +369,7 @@ impl Carrier {
                 Some(Verdict::Wrong) => Settlement::Wrong,
                 None => Settlement::Void,
             };
-            Input::Settled(match ticket {
+            let settled = match ticket {
                 Ticket::Attempt(attempt) => {
                     let attempt = AttemptId(attempt);
                     let settled = timed("settle", world.records.settle(attempt, how, now)).await;
@@ -345,7 +382,9 @@ impl Carrier {
                     Ok(()) => Ok(judging::standing_of(&world, customer).await),
                     Err(Down) => Err(Down),
                 },
-            })
+            };
+            world.guard.pace(key).await;
+            Input::Settled(settled)
         });
     }
 
