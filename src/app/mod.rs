@@ -32,6 +32,7 @@ use crate::app::reception::Reception;
 use crate::config::Config;
 use crate::effects::World;
 use crate::effects::in_app::InApp;
+use crate::effects::guarding::Guard;
 use crate::effects::replies::Replies;
 use crate::engine::calls::Calls;
 use crate::engine::clock::Clock;
@@ -113,6 +114,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         sessions: Arc::clone(&sessions),
         pins,
         hub: Arc::clone(&hub),
+        guard: Arc::new(Guard::new(config.limits.clone(), rand::random())),
         clock,
         tasks: tasks.clone(),
         replies: Replies::default(),

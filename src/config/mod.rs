@@ -12,6 +12,7 @@ pub mod http;
 pub mod intents;
 #[cfg(feature = "daemon")]
 pub mod layers;
+pub mod limits;
 pub mod log;
 pub mod nearest;
 pub mod pin;
@@ -57,6 +58,7 @@ use crate::config::stores::Stores;
 use crate::config::table::Outcome;
 use crate::config::table::Reading;
 use crate::config::table::Table;
+use crate::limits::Rules;
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -83,6 +85,8 @@ pub struct Config {
     pub intents: Intents,
     /// `[desktop]`
     pub desktop: Desktop,
+    /// `[limits]`
+    pub limits: Rules,
     /// `[shutdown]`
     pub shutdown: Shutdown,
     /// `[log]`
@@ -135,6 +139,7 @@ impl Config {
             prompts: prompts::read(root.table("prompts")),
             intents: intents::read(root.table("intents")),
             desktop: desktop::read(root.table("desktop")),
+            limits: limits::read(root.table("limits")),
             shutdown: shutdown::read(root.table("shutdown")),
             log: log::read(root.table("log")),
             idle: Vec::new(),

@@ -11,12 +11,14 @@ use crate::call::input::NumberMatch;
 use crate::call::input::NumberOnFile;
 use crate::call::input::PresentedIntent;
 use crate::effects::World;
+use crate::effects::guarding::restrict;
 use crate::effects::timed;
 use crate::model::call_kind::Direction;
+use crate::limits::Source;
 use crate::model::caller::Caller;
 use crate::model::ids::CustomerId;
 use crate::model::number::PhoneNumber;
-use crate::model::time::Timestamp;
+use crate::model::time::Now;
 use crate::sessions::Redeemed;
 
 /// What a call brings along to be looked up.
@@ -29,8 +31,10 @@ pub(crate) struct Asked {
 }
 
 /// Looks a caller up before answer.
-pub(crate) async fn caller(world: &World, asked: Asked, now: Timestamp) -> Lookup {
+pub(crate) async fn caller(world: &World, asked: Asked, now: Now) -> Lookup {
     let Asked { caller, dnis, intent, claimed, direction } = asked;
+    let source = world.guard.source(&caller);
+    let wall = now.wall;
     let dialled = PhoneNumber::parse_lenient(&dnis, None).ok();
     // On an outbound call the customer is the one we dialled.
     let number = match direction {
@@ -41,8 +45,8 @@ pub(crate) async fn caller(world: &World, asked: Asked, now: Timestamp) -> Looku
         None => IntentFound::NotPresented,
         Some(PresentedIntent::Unreadable) => IntentFound::Refused("unreadable"),
         Some(PresentedIntent::Handle(handle)) => {
-            match world.sessions.redeem_intent(&handle, now).await {
-                Ok(Redeemed::Good(intent)) => match known(world, &intent.customer, number, now).await {
+            match world.sessions.redeem_intent(&handle, wall).await {
+                Ok(Redeemed::Good(intent)) => match known(world, &intent.customer, number, wall).await {
                     Err(Down) => IntentFound::Refused("unavailable"),
                     Ok(customer) => IntentFound::Good {
                         customer,
@@ -63,19 +67,43 @@ pub(crate) async fn caller(world: &World, asked: Asked, now: Timestamp) -> Looku
     if let IntentFound::Refused(why) = intent {
         counter!("countersign_intents_refused_total", "why" => why).increment(1);
     }
-    let by_number = match (by_number(world, number, now).await, claimed) {
-        // A number names its owner; a claim names whom a shared or unknown number could not.
-        (Ok(NumberMatch::Nobody | NumberMatch::Several), Some(claimed)) => {
-            let found = known(world, &claimed, number, now).await;
-            found.map(|found| found.map_or(NumberMatch::Nobody, NumberMatch::One))
+    let mut intent = intent;
+    let mut by_number = match (by_number(world, number, wall).await, claimed) {
+        (Ok(NumberMatch::One(owner)), Some(claimed)) if owner.id == claimed => {
+            Ok(NumberMatch::One(owner))
         }
-        (Ok(NumberMatch::One(owner)), Some(claimed)) if owner.id != claimed => {
-            let found = known(world, &claimed, number, now).await;
+        // A claim names whom a shared or unknown number could not; it proves nothing.
+        (Ok(_), Some(claimed)) => {
+            let found = known(world, &claimed, number, wall).await;
             found.map(|found| found.map_or(NumberMatch::Nobody, NumberMatch::One))
         }
         (found, _) => found,
     };
-    Lookup { by_number, intent, alarm: None }
+    let mut alarm = None;
+    if direction == Direction::Outbound {
+        return Lookup { by_number, intent, alarm };
+    }
+    // Whoever comes by the app has shown more than a number (5.8).
+    if !matches!(intent, IntentFound::Good { number_agrees: true, .. })
+        && let Some(found) = about(&mut intent, &mut by_number)
+    {
+        let advice = world.guard.asked(&source, found.id.as_str(), now);
+        alarm = restrict(found, advice);
+    }
+    Lookup { by_number, intent, alarm }
+}
+
+/// Whom the call would be about.
+fn about<'a>(
+    intent: &'a mut IntentFound,
+    by_number: &'a mut Result<NumberMatch, Down>,
+) -> Option<&'a mut Known> {
+    match (intent, by_number) {
+        (IntentFound::Good { customer: Some(known), .. }, _) | (_, Ok(NumberMatch::One(known))) => {
+            Some(known)
+        }
+        _ => None,
+    }
 }
 
 /// Whether two dialled numbers are one, however they are written.
@@ -101,17 +129,29 @@ async fn by_number(
     }
 }
 
-/// The customer with the keyed number.
+/// The customer with the keyed number. Advice is asked and records are read in the same way whether
+/// or not there is one (5.1).
 pub(crate) async fn keyed(
     world: &World,
     claimed: &Claimed,
-    now: Timestamp,
+    source: Option<Source>,
+    now: Now,
 ) -> Result<Option<Box<Known>>, Down> {
+    let advice = source.map(|source| world.guard.asked(&source, &claimed.0, now));
     let owner = timed("by_keypad", world.records.customer_by_keypad(&claimed.0)).await?;
-    match owner {
-        Some(id) => known(world, &id, None, now).await,
-        None => Ok(None),
+    let there = owner.is_some();
+    let Some(id) = owner.or_else(nobody) else { return Ok(None) };
+    let mut found = known(world, &id, None, now.wall).await?.filter(|_| there);
+    if let (Some(found), Some(advice)) = (&mut found, advice) {
+        // The class was decided before anything was keyed.
+        let _ = restrict(found, advice);
     }
+    Ok(found)
+}
+
+/// An id for reads that are made for their time alone; what they find is never used.
+pub(super) fn nobody() -> Option<CustomerId> {
+    CustomerId::try_from("no customer".to_owned()).ok()
 }
 
 /// The customer whom an agent named.

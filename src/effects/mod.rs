@@ -4,6 +4,7 @@
 //! which it was decided; the call itself never waits.
 
 mod afterwards;
+pub mod guarding;
 pub mod in_app;
 mod judging;
 mod lookup;
@@ -33,6 +34,8 @@ use crate::call::input::Down;
 use crate::call::input::Input;
 use crate::call::input::Ticket;
 use crate::call::view::CallView;
+use crate::effects::guarding::CallWatch;
+use crate::effects::guarding::Guard;
 use crate::effects::in_app::InApp;
 use crate::effects::replies::Replies;
 use crate::engine::CallHandle;
@@ -76,6 +79,8 @@ pub struct World {
     pub pins: PinWorkers,
     /// The desktops.
     pub hub: Arc<Hub>,
+    /// Who asks too often.
+    pub guard: Arc<Guard>,
     /// The clocks.
     pub clock: Clock,
     /// Whose tasks the work is.
@@ -99,6 +104,7 @@ pub struct Carrier {
     profile: Arc<Profile>,
     customer: Option<CustomerId>,
     agent: Option<AgentId>,
+    watch: CallWatch,
 }
 
 impl Carrier {
@@ -117,7 +123,16 @@ impl Carrier {
             }
         });
         gauge!("countersign_active_calls").increment(1);
-        Self { world, call, leg, queue, profile, customer: None, agent: None }
+        Self {
+            world,
+            call,
+            leg,
+            queue,
+            profile,
+            customer: None,
+            agent: None,
+            watch: CallWatch::default(),
+        }
     }
 
     /// Queues store work whose answer the call waits for.
@@ -198,6 +213,7 @@ impl Carrier {
 
 impl Effects for Carrier {
     fn start(&mut self, effect: Effect, taken: Taken, call: &CallHandle) {
+        self.watch.notice(&effect, &self.world.guard, &self.call, (taken.now, taken.instant));
         match effect {
             Effect::Publish(view) => self.publish(*view, taken),
             Effect::Answer => self.leg.answer(),
@@ -222,13 +238,16 @@ impl Carrier {
         match effect {
             Effect::LookUp { caller, dnis, intent, claimed, direction } => {
                 let asked = lookup::Asked { caller, dnis, intent, claimed, direction };
+                let at = taken.now;
                 self.ask(call, async move {
-                    Input::LookedUp(Box::new(lookup::caller(&world, asked, now).await))
+                    Input::LookedUp(Box::new(lookup::caller(&world, asked, at).await))
                 });
             }
             Effect::LookUpKeyed(claimed) => {
+                let source = self.watch.source();
                 self.ask(call, async move {
-                    Input::KeyedLookedUp(lookup::keyed(&world, &claimed, now).await)
+                    let found = lookup::keyed(&world, &claimed, source, taken.now).await;
+                    Input::KeyedLookedUp(found)
                 });
             }
             Effect::Draw(subject) => self.draw(subject, taken, call),
@@ -260,6 +279,13 @@ impl Carrier {
                 let judgement = judging::judge_password(&world, customer, said).await;
                 Input::PasswordJudged { judgement, reply }
             }),
+            Effect::AuditReveal { question, by, reply }
+                if !self.watch.may_reveal(&by, &world.guard, taken.now) =>
+            {
+                counter!("countersign_quota_refused_total").increment(1);
+                let audited = Ok(None);
+                self.ask(call, async move { Input::Revealed { question, by, reply, audited } });
+            }
             Effect::AuditReveal { question, by, reply } => {
                 let body = serde_json::json!({ "question": question });
                 let entry = self.audit(taken, by.to_string(), "answer_revealed", body);
@@ -296,22 +322,35 @@ impl Carrier {
         }
     }
 
-    fn draw(&self, subject: Subject, taken: Taken, call: &CallHandle) {
+    fn draw(&mut self, subject: Subject, taken: Taken, call: &CallHandle) {
         let world = Arc::clone(&self.world);
+        let key = self.watch.take_key();
         let now = taken.now.wall;
-        let made_up =
-            self.audit(taken, "system".into(), "positions_made_up", serde_json::json!({}));
+        let what = match &subject {
+            Subject::Account(_) | Subject::Closed(_) => "positions_asked",
+            Subject::Stranger(_) => "positions_made_up",
+        };
+        let asked = self.audit(taken, "system".into(), what, serde_json::json!({}));
         self.ask(call, async move {
-            Input::Drawn(match subject {
-                Subject::Account(id) | Subject::Closed(id) => {
-                    timed("challenge", world.records.challenge(&id, rand::random(), now)).await
+            // Sticky positions write nothing of their own. The line of the audit chain does, for
+            // everybody: nobody hears from the pause who exists (5.1).
+            let asking = async {
+                match subject {
+                    Subject::Account(id) | Subject::Closed(id) => {
+                        let challenge = world.records.challenge(&id, rand::random(), now);
+                        let (positions, noted) =
+                            tokio::join!(challenge, world.records.audit(asked));
+                        noted.and(positions)
+                    }
+                    Subject::Stranger(claimed) => {
+                        let noted = world.records.audit(asked).await;
+                        noted.map(|()| world.pins.made_up_positions(&claimed.0))
+                    }
                 }
-                // The same time on disk as a draw: nobody hears from the pause who exists (5.1).
-                Subject::Stranger(claimed) => {
-                    let noted = timed("challenge", world.records.audit(made_up)).await;
-                    noted.map(|()| world.pins.made_up_positions(&claimed.0))
-                }
-            })
+            };
+            let drawn = timed("challenge", asking).await;
+            world.guard.pace(key).await;
+            Input::Drawn(drawn)
         });
     }
 
@@ -358,10 +397,17 @@ impl Carrier {
         });
     }
 
-    fn settle(&self, ticket: Ticket, verdict: Option<Verdict>, taken: Taken, call: &CallHandle) {
+    fn settle(
+        &mut self,
+        ticket: Ticket,
+        verdict: Option<Verdict>,
+        taken: Taken,
+        call: &CallHandle,
+    ) {
         let world = Arc::clone(&self.world);
         let now = taken.now.wall;
         let customer = self.customer.clone();
+        let key = self.watch.take_key();
         let dummy = self.audit(taken, "system".into(), "pin_entry_refused", serde_json::json!({}));
         self.ask(call, async move {
             let how = match verdict {
@@ -369,7 +415,7 @@ impl Carrier {
                 Some(Verdict::Wrong) => Settlement::Wrong,
                 None => Settlement::Void,
             };
-            Input::Settled(match ticket {
+            let settled = match ticket {
                 Ticket::Attempt(attempt) => {
                     let attempt = AttemptId(attempt);
                     let settled = timed("settle", world.records.settle(attempt, how, now)).await;
@@ -382,7 +428,9 @@ impl Carrier {
                     Ok(()) => Ok(judging::standing_of(&world, customer).await),
                     Err(Down) => Err(Down),
                 },
-            })
+            };
+            world.guard.pace(key).await;
+            Input::Settled(settled)
         });
     }
 
