@@ -1,11 +1,29 @@
-//! Decision tables over the factors of a check: (pin, password, questions) → what comes next.
+//! Decision tables over the factors of a check: (pin, password, questions, compensated before) → what
+//! comes next (requirements §2).
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
+use serde::Deserializer;
+use serde::Serialize;
+use serde::de::IntoDeserializer;
+use serde::de::SeqAccess;
+use serde::de::Visitor;
+
+/// Which table of a profile speaks.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// The table of the caller's class.
+    #[default]
+    Standard,
+    /// The customer never chose security details: transitional questions (C17–C21).
+    Transitional,
+}
 
 /// Where the PIN stands.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pin {
     /// Not asked yet.
@@ -21,7 +39,7 @@ pub enum Pin {
 }
 
 /// Where the password stands.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Password {
     /// Not asked yet.
@@ -33,7 +51,7 @@ pub enum Password {
 }
 
 /// Where the questions stand.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Questions {
     /// Not finished.
@@ -44,8 +62,56 @@ pub enum Questions {
     Failed,
 }
 
-/// All three factors.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+impl Pin {
+    /// All of them, for the proof.
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Correct, Self::Wrong, Self::Skipped, Self::Unavailable];
+
+    /// The word of the profile.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Correct => "correct",
+            Self::Wrong => "wrong",
+            Self::Skipped => "skipped",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl Password {
+    /// All of them, for the proof.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Correct, Self::Wrong];
+
+    /// The word of the profile.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Correct => "correct",
+            Self::Wrong => "wrong",
+        }
+    }
+}
+
+impl Questions {
+    /// All of them, for the proof.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Passed, Self::Failed];
+
+    /// The word of the profile.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// All three factors, and what the account brings along.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct State {
     /// PIN.
     pub pin: Pin,
@@ -53,6 +119,8 @@ pub struct State {
     pub password: Password,
     /// Questions.
     pub questions: Questions,
+    /// An earlier call passed by an additional question, and no reset came since (C44, X04).
+    pub compensated: bool,
 }
 
 /// What to do in a state.
@@ -68,8 +136,37 @@ pub enum Next {
     Authenticated,
     /// Not passed.
     Failed,
+    /// A reset comes first; nothing more is asked in this call (C44, X04).
+    ResetRequired,
     /// We could not check.
     SystemUnavailable,
+}
+
+impl Next {
+    /// The word of the profile.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Pin => "pin",
+            Self::Password => "password",
+            Self::Questions(_) => "questions",
+            Self::Authenticated => "authenticated",
+            Self::Failed => "failed",
+            Self::ResetRequired => "reset_required",
+            Self::SystemUnavailable => "system_unavailable",
+        }
+    }
+}
+
+/// What a table says about a state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Decision<'a> {
+    /// What comes next.
+    pub next: &'a Next,
+    /// The row that says so, from 1 in its table; 0 where there is no table.
+    pub row: usize,
+    /// This pass used an additional question: mark the account (C41, requirements §2).
+    pub compensated: bool,
 }
 
 /// One row. An empty column fits all values.
@@ -79,8 +176,11 @@ pub struct Row {
     pin: Vec<Pin>,
     password: Vec<Password>,
     questions: Vec<Questions>,
+    compensated: Option<bool>,
     /// What the row says.
     pub next: Next,
+    /// The row's side effect: a pass by an additional question.
+    pub marks_compensated: bool,
 }
 
 impl Row {
@@ -93,105 +193,194 @@ impl Row {
         allows(&self.pin, &state.pin)
             && allows(&self.password, &state.password)
             && allows(&self.questions, &state.questions)
+            && self.compensated.is_none_or(|wanted| wanted == state.compensated)
     }
 }
 
-/// Every state there is: 5 × 3 × 3.
+/// What the rows say about a state. Total by the proof at load; without it, nobody passes.
+#[must_use]
+pub fn decide(rows: &[Row], state: State) -> Decision<'_> {
+    let found = (1..).zip(rows).find(|(_, row)| row.fits(state));
+    found.map_or(Decision { next: &Next::Failed, row: 0, compensated: false }, |(number, row)| {
+        Decision { next: &row.next, row: number, compensated: row.marks_compensated }
+    })
+}
+
+/// Every state there is: 5 × 3 × 3 × 2.
 pub fn states() -> impl Iterator<Item = State> {
-    const PINS: [Pin; 5] = [Pin::Pending, Pin::Correct, Pin::Wrong, Pin::Skipped, Pin::Unavailable];
-    const PASSWORDS: [Password; 3] = [Password::Pending, Password::Correct, Password::Wrong];
-    const QUESTIONS: [Questions; 3] = [Questions::Pending, Questions::Passed, Questions::Failed];
-    PINS.into_iter().flat_map(|pin| {
-        PASSWORDS.into_iter().flat_map(move |password| {
-            QUESTIONS.into_iter().map(move |questions| State { pin, password, questions })
+    Pin::ALL.into_iter().flat_map(|pin| {
+        Password::ALL.into_iter().flat_map(move |password| {
+            Questions::ALL.into_iter().flat_map(move |questions| {
+                [false, true].map(|compensated| State { pin, password, questions, compensated })
+            })
         })
     })
 }
 
-/// What is wrong with a class's table: gaps, overlaps, steps that were already taken, unknown sets.
-pub fn faults(rows: &[Row], set_exists: impl Fn(&str) -> bool) -> Vec<String> {
+/// Something wrong with a table.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Fault {
+    /// The row to mend, from 1; none: a row is missing.
+    pub row: Option<usize>,
+    /// What is wrong, and what to write.
+    pub text: String,
+}
+
+/// What is wrong with a table: gaps, overlaps, steps that were already taken, unknown sets.
+pub fn faults(rows: &[Row], set_exists: impl Fn(&str) -> bool) -> Vec<Fault> {
     let mut faults = vec![];
-    for state in states() {
-        let fitting: Vec<usize> =
-            (1..).zip(rows).filter(|(_, row)| row.fits(state)).map(|(number, _)| number).collect();
-        match fitting.as_slice() {
-            [] => faults.push(format!("no row fits {state}; add one")),
-            [_] => {}
-            [one, other, ..] => faults
-                .push(format!("rows {one} and {other} overlap at {state}; narrow one of them")),
+    for gap in regions(|state| !rows.iter().any(|row| row.fits(state))) {
+        faults.push(Fault { row: None, text: format!("no row fits {gap}; add one") });
+    }
+    let numbered = || (1..).zip(rows);
+    for (one, row) in numbered() {
+        for (other, later) in numbered().filter(|(other, _)| *other > one) {
+            if let Some(both) = regions(|state| row.fits(state) && later.fits(state)).first() {
+                let text = format!("rows {one} and {other} overlap at {both}; narrow one of them");
+                faults.push(Fault { row: Some(other), text });
+            }
+        }
+        if let Some(text) = dead_end(one, row, &set_exists) {
+            faults.push(Fault { row: Some(one), text });
         }
     }
-    for (number, row) in (1..).zip(rows) {
-        let repeats =
-            |asked: fn(State) -> bool| states().any(|state| row.fits(state) && asked(state));
-        match &row.next {
-            Next::Pin if repeats(|state| state.pin != Pin::Pending) => {
-                faults.push(format!(
-                    "row {number} asks for the PIN again after its result; write pin = \"pending\""
-                ));
-            }
-            Next::Password if repeats(|state| state.password != Password::Pending) => {
-                faults.push(format!(
-                    "row {number} asks for the password again; write password = \"pending\""
-                ));
-            }
-            Next::Questions(_) if repeats(|state| state.questions != Questions::Pending) => {
-                faults.push(format!(
-                    "row {number} asks the questions again; write questions = \"pending\""
-                ));
-            }
-            Next::Questions(set) if !set_exists(set) => {
-                faults.push(format!("row {number}: there is no [questions.{set}]"));
-            }
-            Next::Pin
-            | Next::Password
-            | Next::Questions(_)
-            | Next::Authenticated
-            | Next::Failed
-            | Next::SystemUnavailable => {}
-        }
-    }
-    // One gap shows in many states; the first few tell enough.
-    faults.truncate(8);
     faults
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let State { pin, password, questions } = self;
-        let text = format!("pin = {pin:?}, password = {password:?}, questions = {questions:?}");
-        f.write_str(&text.to_lowercase())
+fn dead_end(number: usize, row: &Row, set_exists: impl Fn(&str) -> bool) -> Option<String> {
+    let repeats = |asked: fn(State) -> bool| states().any(|state| row.fits(state) && asked(state));
+    match &row.next {
+        Next::Pin if repeats(|state| state.pin != Pin::Pending) => Some(format!(
+            "row {number} asks for the PIN again after its result; write pin = \"pending\""
+        )),
+        Next::Password if repeats(|state| state.password != Password::Pending) => {
+            Some(format!("row {number} asks for the password again; write password = \"pending\""))
+        }
+        Next::Questions(_) if repeats(|state| state.questions != Questions::Pending) => {
+            Some(format!("row {number} asks the questions again; write questions = \"pending\""))
+        }
+        Next::Questions(set) if !set_exists(set) => {
+            Some(format!("row {number}: there is no [questions.{set}]"))
+        }
+        Next::Pin
+        | Next::Password
+        | Next::Questions(_)
+        | Next::Authenticated
+        | Next::Failed
+        | Next::ResetRequired
+        | Next::SystemUnavailable => None,
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMore<T> {
-    One(T),
-    More(Vec<T>),
+/// States that agree in the columns that are set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Region {
+    pin: Option<Pin>,
+    password: Option<Password>,
+    questions: Option<Questions>,
+    compensated: Option<bool>,
 }
 
-impl<T> OneOrMore<T> {
-    fn into_vec(self) -> Vec<T> {
-        match self {
-            Self::One(one) => vec![one],
-            Self::More(more) => more,
+impl Region {
+    fn holds(&self, state: State) -> bool {
+        self.pin.is_none_or(|pin| pin == state.pin)
+            && self.password.is_none_or(|password| password == state.password)
+            && self.questions.is_none_or(|questions| questions == state.questions)
+            && self.compensated.is_none_or(|compensated| compensated == state.compensated)
+    }
+}
+
+/// The states of which something holds, in as few words as they can be said: one forgotten row shows
+/// as one sentence, not as eighteen.
+fn regions(holds: impl Fn(State) -> bool) -> Vec<Region> {
+    let mut found: Vec<Region> = vec![];
+    for state in states().filter(|state| holds(*state)) {
+        if found.iter().any(|known| known.holds(state)) {
+            continue;
         }
+        let mut around = Region {
+            pin: Some(state.pin),
+            password: Some(state.password),
+            questions: Some(state.questions),
+            compensated: Some(state.compensated),
+        };
+        let widen: [fn(&mut Region); 4] = [
+            |wide| wide.compensated = None,
+            |wide| wide.questions = None,
+            |wide| wide.password = None,
+            |wide| wide.pin = None,
+        ];
+        for column in widen {
+            let mut wider = around;
+            column(&mut wider);
+            if states().filter(|state| wider.holds(*state)).all(&holds) {
+                around = wider;
+            }
+        }
+        found.push(around);
+    }
+    found
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = [
+            self.pin.map(|pin| format!("pin = \"{}\"", pin.word())),
+            self.password.map(|password| format!("password = \"{}\"", password.word())),
+            self.questions.map(|questions| format!("questions = \"{}\"", questions.word())),
+            self.compensated.map(|compensated| format!("compensated = {compensated}")),
+        ];
+        let told: Vec<_> = columns.into_iter().flatten().collect();
+        f.write_str(&if told.is_empty() { "any state".to_owned() } else { told.join(", ") })
+    }
+}
+
+/// A column: one word or a list of words.
+struct Column<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Column<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Words<T> {
+            type Value = Column<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a word or a list of words")
+            }
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Self::Value, E> {
+                Ok(Column(vec![T::deserialize(word.into_deserializer())?]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut words: A) -> Result<Self::Value, A::Error> {
+                let mut column = vec![];
+                while let Some(word) = words.next_element()? {
+                    column.push(word);
+                }
+                Ok(Column(column))
+            }
+        }
+        deserializer.deserialize_any(Words(PhantomData))
     }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRow {
-    pin: Option<OneOrMore<Pin>>,
-    password: Option<OneOrMore<Password>>,
-    questions: Option<OneOrMore<Questions>>,
+    pin: Option<Column<Pin>>,
+    password: Option<Column<Password>>,
+    questions: Option<Column<Questions>>,
+    compensated: Option<bool>,
     next: String,
     set: Option<String>,
+    marks: Option<Mark>,
 }
 
-fn column<T>(raw: Option<OneOrMore<T>>) -> Vec<T> {
-    raw.map(OneOrMore::into_vec).unwrap_or_default()
+#[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Mark {
+    Compensated,
+}
+
+fn column<T>(raw: Option<Column<T>>) -> Vec<T> {
+    raw.map(|Column(words)| words).unwrap_or_default()
 }
 
 impl TryFrom<RawRow> for Row {
@@ -204,19 +393,26 @@ impl TryFrom<RawRow> for Row {
             ("questions", None) => return Err("next = \"questions\" needs set = \"…\"".into()),
             ("authenticated", None) => Next::Authenticated,
             ("failed", None) => Next::Failed,
+            ("reset_required", None) => Next::ResetRequired,
             ("system_unavailable", None) => Next::SystemUnavailable,
             (_, Some(_)) => return Err("set belongs to next = \"questions\" alone".into()),
             (other, None) => {
                 return Err(format!(
-                    "next = {other:?}: write pin, password, questions, authenticated, failed or system_unavailable"
+                    "next = {other:?}: write pin, password, questions, authenticated, failed, reset_required or system_unavailable"
                 ));
             }
         };
+        let marks_compensated = raw.marks == Some(Mark::Compensated);
+        if marks_compensated && next != Next::Authenticated {
+            return Err("marks = \"compensated\" belongs to next = \"authenticated\" alone".into());
+        }
         Ok(Self {
             pin: column(raw.pin),
             password: column(raw.password),
             questions: column(raw.questions),
+            compensated: raw.compensated,
             next,
+            marks_compensated,
         })
     }
 }
