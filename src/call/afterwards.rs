@@ -108,7 +108,7 @@ impl Call {
         let occasion = Occasion::Bogus {
             by: by.to_string(),
             details,
-            direction: match self.facts.direction { Direction::Inbound => crate::follow_up::Direction::Inbound, Direction::Outbound => crate::follow_up::Direction::Outbound },
+            direction: self.facts.direction,
             scin: self.facts.customer.as_ref().map(|k| k.id.to_string()).unwrap_or_default(),
             consecutive_failed: failed_before.saturating_add(self.facts.call_failed.into()),
         };

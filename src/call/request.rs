@@ -167,8 +167,6 @@ pub enum Refusal {
     Quota,
     /// We are too busy or a store is down; try again.
     Unavailable,
-    /// The agent has looked at as many answers as an hour allows (5.7).
-    Quota,
 }
 
 impl Refusal {
@@ -185,7 +183,6 @@ impl Refusal {
             Self::WrongParty => "wrong_party",
             Self::Quota => "quota",
             Self::Unavailable => "unavailable",
-            Self::Quota => "quota",
         }
     }
 
@@ -202,7 +199,6 @@ impl Refusal {
             Self::WrongParty => "this record is not a representative's own; with the client's id the client has to be present",
             Self::Quota => "you have looked at as many answers as an agent may within an hour; type what the caller says instead",
             Self::Unavailable => "this cannot be done at the moment; try again in a few seconds",
-            Self::Quota => "you have looked at as many answers as an agent may within an hour",
         }
     }
 }

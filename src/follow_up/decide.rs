@@ -20,7 +20,7 @@ use crate::follow_up::job::JobState;
 use crate::follow_up::job::NewJob;
 use crate::follow_up::letter;
 use crate::follow_up::letter::Fields;
-use crate::follow_up::occasion::Direction;
+use crate::model::call_kind::Direction;
 use crate::follow_up::occasion::Occasion;
 use crate::follow_up::occasion::Occurred;
 use crate::follow_up::rules::Rules;

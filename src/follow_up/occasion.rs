@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::follow_up::item::Mark;
 use crate::follow_up::rules::Rules;
+use crate::model::call_kind::Direction;
 use crate::model::ids::CallId;
 use crate::model::ids::CustomerId;
 use crate::model::time::Timestamp;
@@ -103,15 +104,6 @@ pub enum Occasion {
     EmployerContact,
     /// A third party without security details (C09, C16).
     ThirdPartyContact,
-}
-
-/// Who called whom.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Direction {
-    /// They called us.
-    Inbound,
-    /// We called them.
-    Outbound,
 }
 
 /// The factor an additional question stood in for (C41).

@@ -20,6 +20,7 @@ use crate::follow_up;
 use crate::model::caller::CallerClass;
 use crate::model::caller::NumberTrust;
 use crate::model::ids::FactKey;
+use crate::outbound;
 use crate::policy::table::Decision;
 use crate::policy::table::Next;
 use crate::policy::table::Row;
@@ -139,7 +140,7 @@ pub struct Profile {
     /// What follows after a call.
     pub follow_up: follow_up::Rules,
     /// How we prove ourselves on outbound calls.
-    pub outbound: outbound::Rules,
+    pub outbound: outbound::rules::Rules,
     /// Sentences.
     pub texts: Texts,
     /// What an agent never says, shown beside every call.
