@@ -5,10 +5,15 @@
 
 pub mod deck;
 
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::account::deck::Deck;
+use crate::model::ids::CallId;
+use crate::model::ids::FactKey;
 use crate::model::time::Timestamp;
 
 /// Limits of the block rule, from the policy of the call.
@@ -60,10 +65,31 @@ pub struct Account {
     pub deck: Deck,
     /// Challenges given and not answered, the newest last, at most [`Account::ABANDONED_KEPT`] (§3.4.4).
     pub abandoned: Vec<Timestamp>,
+    /// An additional question stood in for PIN or password; the next such call ends in a reset (C41, C44).
+    #[serde(default)]
+    pub compensated: bool,
+    /// Questions asked in the last calls, the newest call last, at most [`Account::CALLS_KEPT`] (X34).
+    #[serde(default)]
+    pub asked: Vec<AskedIn>,
+    /// Rises with every concluded call; seeds the draw of questions, so that a redial gets the same (5.6).
+    #[serde(default)]
+    pub round: u64,
+    /// What was shown, spoken or printed, and when last: disclosed or asked, never both (X08).
+    #[serde(default)]
+    pub disclosed: BTreeMap<FactKey, Timestamp>,
+}
+
+/// The questions asked in one call.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AskedIn {
+    /// The call.
+    pub call: CallId,
+    /// The questions, each once.
+    pub keys: Vec<FactKey>,
 }
 
 /// What happened to an account.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum AccountEvent {
     /// A PIN was enrolled or changed.
     PinEnrolled,
@@ -80,8 +106,22 @@ pub enum AccountEvent {
     },
     /// Positions were given and no attempt was made.
     Abandoned,
-    /// An administrator unblocked (C72).
+    /// An administrator, or a passed unblock call, unblocked (C72).
     Unblocked,
+    /// The call passed with an additional question in the place of PIN or password (C41). Comes after
+    /// its `CallPassed`.
+    CompensatedPass,
+    /// The security details were reset: no PIN until a new one is enrolled (C46, C56).
+    SecurityReset,
+    /// Questions were put to the caller (X34).
+    Asked {
+        /// In which call.
+        call: CallId,
+        /// Which.
+        keys: Vec<FactKey>,
+    },
+    /// A datum was shown, spoken or printed (X08).
+    Disclosed(FactKey),
 }
 
 /// What follows from an event, for audit and metrics.
@@ -99,6 +139,14 @@ pub enum AccountFact {
 impl Account {
     /// How many abandoned challenges are remembered.
     pub const ABANDONED_KEPT: usize = 8;
+    /// Calls whose questions are remembered (X34).
+    pub const CALLS_KEPT: usize = 3;
+    /// Questions of one call that are remembered.
+    const KEYS_KEPT: usize = 16;
+    /// Disclosed data that are remembered; a customer has fewer.
+    const DISCLOSED_KEPT: usize = 64;
+    /// How long a disclosed datum may not be asked (X08).
+    pub const DISCLOSED_FOR: std::time::Duration = std::time::Duration::from_hours(365 * 24);
     const FISHING_AT: usize = 3;
     const FISHING_WINDOW: std::time::Duration = std::time::Duration::from_hours(24);
 
@@ -118,6 +166,20 @@ impl Account {
     #[must_use]
     pub const fn has_pin(&self) -> bool {
         self.pin_version > 0 && self.enabled
+    }
+
+    /// The questions asked in the last calls, each once.
+    #[must_use]
+    pub fn recently_asked(&self) -> Vec<FactKey> {
+        let keys: BTreeSet<_> = self.asked.iter().flat_map(|asked| &asked.keys).collect();
+        keys.into_iter().cloned().collect()
+    }
+
+    /// The data disclosed too recently to be asked (X08).
+    #[must_use]
+    pub fn disclosed_lately(&self, now: Timestamp) -> Vec<FactKey> {
+        let lately = |at: &Timestamp| now.since(*at) < Self::DISCLOSED_FOR;
+        self.disclosed.iter().filter(|(_, at)| lately(at)).map(|(key, _)| key.clone()).collect()
     }
 
     /// Takes one event and says what follows from it.
@@ -149,12 +211,15 @@ impl Account {
                 if newly { vec![AccountFact::BecameResetRequired] } else { vec![] }
             }
             AccountEvent::CallFailed => {
+                self.round = self.round.saturating_add(1);
                 self.failed_calls = self.failed_calls.saturating_add(1);
                 let newly = self.failed_calls >= rule.failed_calls && !self.blocked;
                 self.blocked |= newly;
                 if newly { vec![AccountFact::BecameBlocked] } else { vec![] }
             }
             AccountEvent::CallPassed { was_failed } => {
+                // A call that had failed was counted with its failure.
+                self.round = self.round.saturating_add(u64::from(!was_failed));
                 // A block that an earlier call set stays: only an unblock lifts that (C71).
                 let own_block = was_failed && self.failed_calls == rule.failed_calls;
                 if self.blocked && !own_block {
@@ -170,6 +235,65 @@ impl Account {
                 self.failed_calls = 0;
                 vec![]
             }
+            // The streak of wrong entries stays: only a correct PIN or a reset ends it (X02).
+            AccountEvent::CompensatedPass => {
+                self.compensated = true;
+                vec![]
+            }
+            AccountEvent::SecurityReset => {
+                self.reset();
+                vec![]
+            }
+            AccountEvent::Asked { call, keys } => {
+                self.ask(call, keys);
+                vec![]
+            }
+            AccountEvent::Disclosed(key) => {
+                self.disclose(key, now);
+                vec![]
+            }
+        }
+    }
+
+    /// The block is none of a reset's business: whoever resets evaluates it afterwards (X05).
+    fn reset(&mut self) {
+        self.compensated = false;
+        self.pin_wrong_streak = 0;
+        self.reset_required = false;
+        self.initialized = false;
+        self.enabled = false;
+        if self.pin_version > 0 {
+            // A PIN that is being enrolled for the old version comes too late.
+            self.pin_version = self.pin_version.saturating_add(1);
+        }
+        self.deck = Deck::default();
+    }
+
+    fn ask(&mut self, call: CallId, keys: Vec<FactKey>) {
+        let place = self.asked.iter().position(|asked| asked.call == call);
+        let mut asked = match place {
+            Some(place) => self.asked.remove(place),
+            None => AskedIn { call, keys: vec![] },
+        };
+        for key in keys {
+            if asked.keys.len() < Self::KEYS_KEPT && !asked.keys.contains(&key) {
+                asked.keys.push(key);
+            }
+        }
+        if self.asked.len() >= Self::CALLS_KEPT {
+            self.asked.remove(0);
+        }
+        self.asked.push(asked);
+    }
+
+    fn disclose(&mut self, key: FactKey, now: Timestamp) {
+        let latest = self.disclosed.get(&key).map_or(now, |before| now.max(*before));
+        self.disclosed.insert(key, latest);
+        self.disclosed.retain(|_, at| now.since(*at) < Self::DISCLOSED_FOR);
+        while self.disclosed.len() > Self::DISCLOSED_KEPT {
+            let oldest = self.disclosed.iter().min_by_key(|(_, at)| **at);
+            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { return };
+            self.disclosed.remove(&oldest);
         }
     }
 
@@ -193,15 +317,15 @@ mod tests {
     fn after(events: &[E]) -> Account {
         let mut account = Account::default();
         for event in events {
-            let _ = account.apply(*event, BlockRule::default(), Timestamp(0));
+            let _ = account.apply(event.clone(), BlockRule::default(), Timestamp(0));
         }
         account
     }
 
     #[test]
     fn c70_three_consecutive_failed_calls_block_and_a_pass_between_does_not() {
-        assert_eq!(after(&[E::CallFailed; 2]).standing(), Standing::Open);
-        assert_eq!(after(&[E::CallFailed; 3]).standing(), Standing::Blocked);
+        assert_eq!(after(&vec![E::CallFailed; 2]).standing(), Standing::Open);
+        assert_eq!(after(&vec![E::CallFailed; 3]).standing(), Standing::Blocked);
         let pass = E::CallPassed { was_failed: false };
         let broken = after(&[E::CallFailed, E::CallFailed, pass, E::CallFailed]);
         assert_eq!(broken.standing(), Standing::Open);
@@ -266,7 +390,84 @@ mod tests {
             Just(E::Abandoned),
             Just(E::Unblocked),
             Just(E::PinEnrolled),
+            Just(E::CompensatedPass),
+            Just(E::SecurityReset),
+            Just(asked("call-1", &["postcode"])),
+            Just(E::Disclosed(key("bank_last4"))),
         ]
+    }
+
+    fn key(text: &str) -> FactKey {
+        text.parse().expect("a key")
+    }
+
+    fn asked(call: &str, keys: &[&str]) -> E {
+        let keys = keys.iter().map(|text| key(text)).collect();
+        E::Asked { call: call.parse().expect("an id"), keys }
+    }
+
+    #[test]
+    fn c41_c46_a_compensated_pass_is_remembered_until_a_reset() {
+        let pass = E::CallPassed { was_failed: true };
+        let flagged =
+            after(&[E::EntryWrong, E::EntryWrong, E::CallFailed, pass, E::CompensatedPass]);
+        assert!(flagged.compensated);
+        assert_eq!(flagged.pin_wrong_streak, 2, "x02 the streak stays");
+        let mut later = flagged.clone();
+        for event in [E::EntryCorrect, E::CallPassed { was_failed: false }, E::PinEnrolled] {
+            let _ = later.apply(event, BlockRule::default(), Timestamp(0));
+            assert!(later.compensated, "c44 only a full reset clears it");
+        }
+        let _ = later.apply(E::SecurityReset, BlockRule::default(), Timestamp(0));
+        assert!(!later.compensated, "c46 a compensated pass is allowed once more");
+    }
+
+    #[test]
+    fn c56_after_a_reset_the_old_pin_fails_at_once_and_nothing_else_is_forgotten() {
+        let mut account = after(&[E::PinEnrolled, E::CallFailed, E::EntryWrong]);
+        let pair = account.deck.challenge(3, Timestamp(0));
+        assert!(account.deck.sticky().is_some_and(|sticky| sticky.positions == pair));
+        let version = account.pin_version;
+        let _ = account.apply(E::SecurityReset, BlockRule::default(), Timestamp(0));
+        assert!(!account.has_pin() && account.deck.sticky().is_none());
+        assert!(account.pin_version > version, "an enrolment under way comes too late");
+        assert_eq!(account.failed_calls, 1, "x05 the block is evaluated for itself");
+        let _ = account.apply(E::PinEnrolled, BlockRule::default(), Timestamp(0));
+        assert!(account.has_pin());
+    }
+
+    #[test]
+    fn x34_questions_of_the_last_three_calls_are_remembered() {
+        let account = after(&[
+            asked("call-1", &["postcode"]),
+            asked("call-2", &["employer"]),
+            asked("call-2", &["employer", "last_contact"]),
+            asked("call-3", &["nino"]),
+            asked("call-4", &["bank_last4"]),
+        ]);
+        assert_eq!(account.asked.len(), Account::CALLS_KEPT);
+        let recent: Vec<_> = account.recently_asked().iter().map(ToString::to_string).collect();
+        assert_eq!(recent, ["bank_last4", "employer", "last_contact", "nino"]);
+    }
+
+    #[test]
+    fn x08_a_disclosed_datum_stays_out_of_the_pool_for_a_year() {
+        let mut account = Account::default();
+        let year = 365 * 86_400_000;
+        let _ = account.apply(E::Disclosed(key("bank_last4")), BlockRule::default(), Timestamp(9));
+        assert_eq!(account.disclosed_lately(Timestamp(year)), [key("bank_last4")]);
+        assert_eq!(account.disclosed_lately(Timestamp(year + 9)), []);
+        let _ = account.apply(E::Disclosed(key("bank_last4")), BlockRule::default(), Timestamp(5));
+        assert_eq!(
+            account.disclosed.get(&key("bank_last4")),
+            Some(&Timestamp(9)),
+            "5.16 never earlier"
+        );
+        for n in 0..200 {
+            let event = E::Disclosed(key(&format!("fact_{n}")));
+            let _ = account.apply(event, BlockRule::default(), Timestamp(n));
+        }
+        assert!(account.disclosed.len() <= 64);
     }
 
     proptest! {
@@ -275,18 +476,28 @@ mod tests {
             let mut account = Account::default();
             for event in events {
                 let before = account.clone();
-                let _ = account.apply(event, BlockRule::default(), Timestamp(0));
+                let _ = account.apply(event.clone(), BlockRule::default(), Timestamp(0));
                 if account.failed_calls < before.failed_calls {
                     let allowed = matches!(event, E::CallPassed { .. } | E::Unblocked);
                     prop_assert!(allowed);
                 }
                 if account.pin_wrong_streak < before.pin_wrong_streak {
-                    let allowed = matches!(event, E::EntryCorrect | E::PinEnrolled);
+                    let allowed = matches!(event, E::EntryCorrect | E::PinEnrolled | E::SecurityReset);
                     prop_assert!(allowed);
                 }
                 if before.reset_required && !account.reset_required {
-                    prop_assert_eq!(event, E::PinEnrolled);
+                    prop_assert!(matches!(event, E::PinEnrolled | E::SecurityReset));
                 }
+                if before.compensated && !account.compensated {
+                    prop_assert_eq!(&event, &E::SecurityReset);
+                }
+                if before.blocked && !account.blocked {
+                    let allowed = matches!(event, E::CallPassed { .. } | E::Unblocked);
+                    prop_assert!(allowed);
+                }
+                prop_assert!(account.round >= before.round && account.round - before.round <= 1);
+                prop_assert!(account.pin_version >= before.pin_version);
+                prop_assert!(account.asked.len() <= Account::CALLS_KEPT);
             }
         }
 

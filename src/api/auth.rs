@@ -75,6 +75,8 @@ struct Claims {
     name: Option<String>,
     #[serde(default)]
     queues: Vec<QueueName>,
+    #[serde(default)]
+    groups: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -157,8 +159,8 @@ impl Tokens {
             return Err(Denied::Expired);
         }
         let roles = claims.roles.iter().filter_map(|word| TokenRole::from_word(word)).collect();
-        let Claims { sub, name, queues, .. } = claims;
-        Ok(Identity { agent: sub, name, roles, queues, expires_at })
+        let Claims { sub, name, queues, groups, .. } = claims;
+        Ok(Identity { agent: sub, name, roles, queues, groups, expires_at })
     }
 }
 

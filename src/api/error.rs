@@ -86,6 +86,7 @@ impl From<RecordsError> for ApiError {
                 Self::unavailable("the record store cannot be reached; try again in a few seconds")
             }
             RecordsError::Refused => Self::unavailable("this account may not be changed now"),
+            RecordsError::NotSo(why) => Self::new(StatusCode::CONFLICT, "not_now", why.to_string()),
             RecordsError::NoSuch(_) => Self::not_found("not_found", "there is no such record"),
             RecordsError::Corrupt(what) => {
                 tracing::error!(%what, "corrupt record");

@@ -1,14 +1,20 @@
 //! HTTP: REST, health, metrics, and the way to the desktop's WebSocket.
 
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod calls;
+pub mod customer;
 pub mod error;
 pub mod guard;
 pub mod health;
 pub mod intents;
+pub mod jobs;
 pub mod keys;
+pub mod ladder;
+pub mod replay;
 pub mod server;
+pub mod stats;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +62,10 @@ pub struct ApiState {
     pub draining: CancellationToken,
     /// The limits.
     pub limits: ApiLimits,
+    /// What supervisors watch.
+    pub stats: Arc<crate::stats::Shared>,
+    /// What is alarming now.
+    pub alarms: stats::Alarms,
     /// Routes of others: the pages, the platforms' own.
     pub pages: Router,
 }
@@ -100,6 +110,13 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/desktop", get(desktop))
         .route("/v1/calls", get(calls::list))
         .route("/v1/calls/{id}", get(calls::one))
+        .route("/v1/calls/{id}/replay", get(replay::one))
+        .route("/v1/calls/{id}/ladder", get(ladder::of_call))
+        .route("/v1/calls/{id}/customer", get(customer::of_call))
+        .route("/v1/audit", get(audit::lines))
+        .route("/v1/stats", get(stats::now))
+        .route("/v1/jobs", get(jobs::list))
+        .route("/v1/jobs/{id}", get(jobs::one).post(jobs::event))
         .route("/v1/intents", post(intents::register))
         .route("/v1/intents/{intent}", delete(intents::cancel))
         .with_state(state)
@@ -133,11 +150,22 @@ mod tests {
     use crate::call::request::Asker;
     use crate::call::request::Refusal;
     use crate::call::request::Request as Asked;
+    use crate::follow_up::JobEvent;
+    use crate::follow_up::JobId;
+    use crate::follow_up::JobKind;
+    use crate::follow_up::JobLine;
+    use crate::follow_up::JobState;
+    use crate::follow_up::Mark;
+    use crate::follow_up::Occurred;
+    use crate::follow_up::Refused;
+    use crate::follow_up::job::Detail;
     use crate::model::customer::Customer;
     use crate::model::customer::Role;
     use crate::model::digits::Positions;
+    use crate::model::ids::AgentId;
     use crate::model::ids::CallId;
     use crate::model::ids::CustomerId;
+    use crate::model::ids::FactKey;
     use crate::model::number::PhoneNumber;
     use crate::model::sealed_pin::SealedPin;
     use crate::push::Desk;
@@ -153,11 +181,20 @@ mod tests {
     use crate::records::CallResult;
     use crate::records::CustomerLine;
     use crate::records::Enrolment;
+    use crate::records::FollowUps;
     use crate::records::Imported;
     use crate::records::RecordsError;
     use crate::records::Reservation;
     use crate::records::Settlement;
     use crate::records::audit::Chained;
+    use crate::records::follow_ups::ArchivedProfile;
+    use crate::records::follow_ups::CodePair;
+    use crate::records::follow_ups::JobFilter;
+    use crate::records::follow_ups::Marking;
+    use crate::records::follow_ups::OutboxCounts;
+    use crate::records::follow_ups::OutboxItem;
+    use crate::records::follow_ups::PendingContact;
+    use crate::records::follow_ups::Registry;
     use crate::sessions::memory::MemorySessions;
     use crate::wire::identity::TokenRole;
     use futures_util::SinkExt;
@@ -251,6 +288,30 @@ mod tests {
                 "{id}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn c71_x25_jobs_are_listed_and_an_unblock_job_is_not_ticked_off() {
+        let house = House::open().await;
+        let (alice, app) =
+            (House::token("alice", TokenRole::Agent), House::token("app", TokenRole::App));
+        let listed = house.asks("GET /v1/jobs?kind=unblock&open=true", &alice, "").await.json();
+        assert_eq!(listed["jobs"][0]["kind"], "unblock");
+        assert_eq!(listed["jobs"][0]["opened"], "1970-01-01T00:00:00.000Z");
+        assert_eq!(house.asks("GET /v1/jobs/7", &alice, "").await.json()["id"], 7);
+        for (asked, token, expected) in [
+            ("GET /v1/jobs", &app, "403 forbidden"),
+            ("GET /v1/jobs?kind=holiday", &alice, "400 invalid_kind"),
+            ("GET /v1/jobs/8", &alice, "404 no_such_job"),
+            ("POST /v1/jobs/7:done", &alice, "409 not_now"),
+            ("POST /v1/jobs/7:time_come", &alice, "404 not_found"),
+            ("POST /v1/jobs/8:done", &alice, "404 no_such_job"),
+            ("POST /v1/jobs/7", &alice, "404 not_found"),
+        ] {
+            assert_eq!(house.asks(asked, token, "").await.error(), expected, "{asked}");
+        }
+        let tried = house.asks("POST /v1/jobs/7:unreachable", &alice, "").await;
+        assert_eq!((tried.status, tried.json()["state"].as_str()), (200, Some("unreachable")));
     }
 
     #[tokio::test]
@@ -372,6 +433,8 @@ mod tests {
                 clock,
                 draining: draining.clone(),
                 limits,
+                stats: Arc::new(crate::stats::Shared::new(Timestamp(0))),
+                alarms: Arc::new(|_| vec![]),
                 pages: Router::new(),
             };
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -438,6 +501,57 @@ mod tests {
 
     fn never<T>() -> Answered<T> {
         Err(RecordsError::Unavailable("not part of these tests".into()))
+    }
+
+    #[rustfmt::skip]
+    #[async_trait::async_trait]
+    impl FollowUps for Fake {
+        async fn asked(&self, _: &CustomerId, _: &CallId, _: &[FactKey], _: Timestamp) -> Answered<()> { never() }
+        async fn disclosed(&self, _: &CustomerId, _: &FactKey, _: &AgentId, _: &CallId, _: Timestamp) -> Answered<()> { never() }
+        async fn reset_security(&self, _: &CustomerId, _: &str, _: &str, _: Option<&CallId>, _: Timestamp) -> Answered<AccountAfter> { never() }
+        async fn unblock(&self, _: &CustomerId, _: &str, _: &str, _: Option<&CallId>, _: Timestamp) -> Answered<AccountAfter> { never() }
+        async fn follow_up(&self, _: Occurred) -> Answered<Vec<JobLine>> { never() }
+        async fn jobs(&self, _: JobFilter, _: usize) -> Answered<Vec<JobLine>> { Ok(vec![job(7)]) }
+        async fn job(&self, id: JobId) -> Answered<Option<JobLine>> { Ok((id.0 == 7).then(|| job(7))) }
+        async fn job_event(&self, id: JobId, event: JobEvent, _: &str, _: Timestamp) -> Answered<JobLine> {
+            match (id.0, event) {
+                (7, JobEvent::Unreachable) => Ok(JobLine { state: JobState::Unreachable, ..job(7) }),
+                (7, _) => Err(RecordsError::NotSo(Refused::ByCheckOnly)),
+                _ => Err(RecordsError::NoSuch("job")),
+            }
+        }
+        async fn due(&self, _: Timestamp, _: usize) -> Answered<Vec<JobId>> { never() }
+        async fn outbox_due(&self, _: Timestamp, _: usize) -> Answered<Vec<OutboxItem>> { never() }
+        async fn outbox_delivered(&self, _: &str, _: &str, _: bool, _: Timestamp) -> Answered<()> { never() }
+        async fn outbox_failed(&self, _: &str, _: &str, _: Timestamp) -> Answered<()> { never() }
+        async fn outbox_conflict(&self, _: &str, _: &str, _: Timestamp) -> Answered<()> { never() }
+        async fn outbox_counts(&self) -> Answered<OutboxCounts> { never() }
+        async fn put_mark(&self, _: Registry, _: &CallId, _: &CustomerId, _: Mark, _: Timestamp) -> Answered<Marking> { never() }
+        async fn mark(&self, _: Registry, _: &CallId) -> Answered<Option<Mark>> { never() }
+        async fn archive_profile(&self, _: &str, _: &str, _: &str) -> Answered<()> { never() }
+        async fn profile_text(&self, _: &str) -> Answered<Option<ArchivedProfile>> { never() }
+        async fn http_event_seen(&self, _: &str, _: &str, _: Timestamp) -> Answered<bool> { never() }
+        async fn audit_of_call(&self, _: &CallId, _: usize) -> Answered<Vec<Chained>> { never() }
+        async fn issue_codes(&self, _: &CustomerId, _: Timestamp) -> Answered<CodePair> { never() }
+        async fn take_codes(&self, _: &CustomerId, _: &CallId, _: Timestamp) -> Answered<Option<CodePair>> { never() }
+        async fn call_back_reference(&self, _: &CustomerId, _: &CallId, _: Timestamp) -> Answered<String> { never() }
+        async fn redeem_reference(&self, _: &str, _: Timestamp) -> Answered<Option<PendingContact>> { never() }
+    }
+
+    fn job(number: i64) -> JobLine {
+        JobLine {
+            id: JobId(number),
+            kind: JobKind::Unblock,
+            state: JobState::Open,
+            customer: "c1".parse().unwrap(),
+            call: None,
+            profile: "cmg".into(),
+            opened: Timestamp(0),
+            due: None,
+            changed: Timestamp(0),
+            changed_by: "system".into(),
+            detail: Detail::unblock(),
+        }
     }
 
     #[rustfmt::skip]

@@ -31,6 +31,8 @@ pub use crate::app::prepare::prepare;
 use crate::app::reception::Reception;
 use crate::config::Config;
 use crate::effects::World;
+use crate::effects::in_app::InApp;
+use crate::effects::guarding::Guard;
 use crate::effects::replies::Replies;
 use crate::engine::calls::Calls;
 use crate::engine::clock::Clock;
@@ -39,6 +41,7 @@ use crate::health::Backends;
 use crate::lifecycle;
 use crate::lifecycle::Stops;
 use crate::model::time::Timestamp;
+use crate::outbox::Outbox;
 use crate::platform::Entry;
 use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
@@ -52,12 +55,14 @@ use crate::push::socket::DesktopLimits;
 use crate::push::socket::DesktopParts;
 use crate::push::socket::Desktops;
 use crate::records::Records;
+use crate::records::sqlite::SqliteRecords;
 use crate::sessions::Sessions;
 use crate::sessions::memory::MemorySessions;
 use crate::sip::agent::Advertised;
 use crate::sip::agent::AgentConfig;
 use crate::sip::agent::TrunkRule;
 use crate::sip::agent::UserAgent;
+use crate::stats::Shared as Stats;
 use crate::telemetry;
 use crate::web;
 
@@ -93,12 +98,14 @@ pub struct Running {
 /// Starts everything.
 pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running> {
     let metrics = telemetry::start_metrics()?;
-    let (clock, tasks, stops) = (Clock::start(), TaskTracker::new(), Stops::default());
-    let wall: Wall = Arc::new(move || clock.wall());
     let config = prepared.config.clone();
+    let clock = Clock::start_ahead(config.rehearsal.clock_ahead);
+    let (tasks, stops) = (TaskTracker::new(), Stops::default());
+    let wall: Wall = Arc::new(move || clock.wall());
     let Stores { records, pins, local_key } = stores;
     let sessions: Arc<dyn Sessions> = Arc::new(MemorySessions::new(INTENTS_MAX, Arc::clone(&wall)));
     let hub = Hub::new(rand::random(), TOMBSTONES);
+    let stats = Arc::new(Stats::new(clock.wall()));
     let calls = Calls::new(
         config.sip.max_calls.saturating_mul(4),
         clock,
@@ -110,9 +117,12 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         sessions: Arc::clone(&sessions),
         pins,
         hub: Arc::clone(&hub),
+        guard: Arc::new(Guard::new(config.limits.clone(), rand::random())),
         clock,
         tasks: tasks.clone(),
         replies: Replies::default(),
+        in_app: InApp::default(),
+        stats: Arc::clone(&stats),
     });
     let reception = Arc::new(Reception {
         world: Arc::clone(&world),
@@ -121,6 +131,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         default: config.policy.default.clone(),
     });
 
+    let outbox = outbox(&prepared, &records, &wall)?;
     let tokens = tokens(&config, &local_key, Arc::clone(&wall)).await?;
     let http = TcpListener::bind(config.http.listen)
         .await
@@ -144,9 +155,12 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         clock: wall,
         draining: stops.drain.clone(),
         limits: ApiLimits { intent_ttl: config.intents.ttl, ..ApiLimits::default() },
+        stats,
+        alarms: Arc::new(|_| vec![]),
         pages: web::pages(),
     };
     tasks.spawn(crate::api::server::serve(http, state, tasks.clone(), stops.sockets.clone()));
+    tasks.spawn(outbox.run(stops.sockets.clone()));
     tasks.spawn(upkeep(metrics, stops.sockets.clone()));
     lifecycle::ready(&tasks, stops.sockets.clone());
     Ok(Running {
@@ -161,6 +175,19 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         stops,
         grace: config.shutdown.grace,
     })
+}
+
+/// What follows calls goes out beside the records, unless configured otherwise.
+fn outbox(
+    prepared: &Prepared,
+    records: &Arc<SqliteRecords>,
+    wall: &Wall,
+) -> anyhow::Result<Outbox> {
+    let config = &prepared.config;
+    let folder = prepared.paths().records.with_file_name("outbox");
+    let records = Arc::clone(records) as Arc<dyn Records>;
+    let outbox = Outbox::new(&config.outbox, &config.iam, folder, records, Arc::clone(wall));
+    outbox.context("[outbox], [iam]")
 }
 
 /// What tasks are given: the calendar, a tracker, the stops.

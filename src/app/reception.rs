@@ -38,7 +38,7 @@ impl Entry for Reception {
     ) -> Result<CallHandle, Refused> {
         let profile = self.profiles.get(policy.unwrap_or(&self.default)).ok_or(Refused)?;
         let id = CallId::new(self.world.clock.wall(), rand::random());
-        let carrier = Carrier::new(Arc::clone(&self.world), id.clone(), leg);
+        let carrier = Carrier::new(Arc::clone(&self.world), id.clone(), leg, Arc::clone(profile));
         self.calls.start(&id, delivered, Arc::clone(profile), carrier).map_err(|_| Refused)
     }
 }

@@ -1,10 +1,14 @@
 //! The class of a caller, before answer (B03–B06, B11, X12, X16). Total: every look-up gives one.
 
+use serde::Deserialize;
+use serde::Serialize;
+
 use crate::call::input::IntentFound;
 use crate::call::input::Known;
 use crate::call::input::Lookup;
 use crate::call::input::NumberMatch;
 use crate::call::input::NumberOnFile;
+use crate::model::call_kind::Direction;
 use crate::model::caller::Attestation;
 use crate::model::caller::Caller;
 use crate::model::caller::CallerClass;
@@ -18,6 +22,8 @@ use crate::policy::Profile;
 pub struct Classified {
     /// The class.
     pub class: CallerClass,
+    /// What it follows from.
+    pub basis: Basis,
     /// Why, in the order it was looked at.
     pub evidence: Vec<Evidence>,
     /// Whom the call is about, if that is clear.
@@ -26,11 +32,55 @@ pub struct Classified {
     pub records_up: bool,
 }
 
+/// All that a class follows from, recorded so that it can be decided again.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Basis {
+    /// Whether the number is on file for the customer this call is about.
+    pub on_file: bool,
+    /// For how many whole days; `None` for an undated one, which counts as old.
+    pub on_file_days: Option<u64>,
+    /// What the number is worth.
+    pub trust: NumberTrust,
+    /// Whether an alarm asks for more than the policy does (5.2).
+    pub alarmed: bool,
+    /// Whether the app announced exactly this call (X12).
+    pub announced: bool,
+}
+
+/// The class. Total (B03); nothing rises above `unverified` on a number that cannot be believed (X16).
+#[must_use]
+pub fn class_of(basis: &Basis, profile: &Profile) -> CallerClass {
+    let needed = if basis.alarmed { NumberTrust::High } else { profile.number_trust };
+    let asked_days = profile.number_age.as_secs() / 86_400;
+    let old = basis.on_file_days.is_none_or(|days| days >= asked_days);
+    match basis.on_file && old && basis.trust >= needed {
+        true if basis.announced => CallerClass::AppAuthenticated,
+        true => CallerClass::VerifiedNumber,
+        false => CallerClass::Unverified,
+    }
+}
+
 /// Decides the class of a caller.
 #[must_use]
-pub fn classify(caller: &Caller, found: Lookup, profile: &Profile, now: Timestamp) -> Classified {
+pub fn classify(
+    direction: Direction,
+    caller: &Caller,
+    found: Lookup,
+    profile: &Profile,
+    now: Timestamp,
+) -> Classified {
     let mut evidence = vec![];
-    let trusted = number_evidence(caller, profile, &mut evidence);
+    if let Some(reason) = found.alarm {
+        evidence.push(Evidence::new("alarm", reason, "an alarm asks for a fully attested number"));
+    }
+    let trust = match direction {
+        Direction::Inbound => number_evidence(caller, profile, &mut evidence),
+        Direction::Outbound => {
+            let detail = "we dialled the number ourselves; its age on file decides";
+            evidence.push(Evidence::new("dialled", "by_us", detail));
+            NumberTrust::High
+        }
+    };
     let announced = intent_evidence(found.intent, &mut evidence);
     let records_up = found.by_number.is_ok();
     let by_number = match found.by_number {
@@ -70,12 +120,23 @@ pub fn classify(caller: &Caller, found: Lookup, profile: &Profile, now: Timestam
     let Announced { customer, complete, number_disagrees } = announced;
     // The app names the customer even where several share the number.
     let customer = customer.or(by_number);
-    let on_file =
-        customer.as_ref().is_some_and(|known| old_enough(known, profile, now, &mut evidence));
-    let mut class =
-        if on_file && trusted { CallerClass::VerifiedNumber } else { CallerClass::Unverified };
-    if complete && class == CallerClass::VerifiedNumber {
-        class = CallerClass::AppAuthenticated;
+    let number = customer.as_ref().map_or(NumberOnFile::No, |known| known.number);
+    let on_file_days = match number {
+        NumberOnFile::No | NumberOnFile::Undated => None,
+        NumberOnFile::Since(since) => Some(now.since(since).as_secs() / 86_400),
+    };
+    let basis = Basis {
+        on_file: number != NumberOnFile::No,
+        on_file_days,
+        trust,
+        alarmed: found.alarm.is_some(),
+        announced: complete,
+    };
+    let class = class_of(&basis, profile);
+    let days = profile.number_age.as_secs() / 86_400;
+    if on_file_days.is_some_and(|on_file| on_file < days) {
+        let detail = format!("the number has been on file for less than {days} days");
+        evidence.push(Evidence::new("number_age", "too_new", detail));
     }
     if number_disagrees {
         evidence.push(Evidence::new(
@@ -84,10 +145,10 @@ pub fn classify(caller: &Caller, found: Lookup, profile: &Profile, now: Timestam
             "the app announced another number than the one that calls",
         ));
     }
-    Classified { class, evidence, customer, records_up }
+    Classified { class, basis, evidence, customer, records_up }
 }
 
-fn number_evidence(caller: &Caller, profile: &Profile, evidence: &mut Vec<Evidence>) -> bool {
+fn number_evidence(caller: &Caller, profile: &Profile, evidence: &mut Vec<Evidence>) -> NumberTrust {
     // No digit of the number stands in here: evidence outlives a failure, the number does not (C52).
     let (result, detail) = match (&caller.ani, &caller.cli) {
         (Some(_), _) => ("asserted", "the network asserts the calling number"),
@@ -119,7 +180,7 @@ fn number_evidence(caller: &Caller, profile: &Profile, evidence: &mut Vec<Eviden
     let detail =
         format!("the number is worth {}, the policy asks for {}", word(trust), word(needed));
     evidence.push(Evidence::new("number_trust", word(trust), detail));
-    trust >= needed
+    trust
 }
 
 struct Announced {
@@ -158,46 +219,14 @@ fn intent_evidence(found: IntentFound, evidence: &mut Vec<Evidence>) -> Announce
     }
 }
 
-fn old_enough(
-    known: &Known,
-    profile: &Profile,
-    now: Timestamp,
-    evidence: &mut Vec<Evidence>,
-) -> bool {
-    match known.number {
-        NumberOnFile::No => false,
-        NumberOnFile::Undated => true,
-        NumberOnFile::Since(since) if now.since(since) >= profile.number_age => true,
-        NumberOnFile::Since(_) => {
-            let days = profile.number_age.as_secs() / 86_400;
-            let detail = format!("the number has been on file for less than {days} days");
-            evidence.push(Evidence::new("number_age", "too_new", detail));
-            false
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::account::Standing;
     use crate::call::input::Down;
-    use crate::model::customer::Role;
     use crate::policy::BUILT_IN;
 
     fn known(number: NumberOnFile) -> Known {
-        Known {
-            id: "c-1".parse().expect("an id"),
-            name: "One".into(),
-            role: Role::Client,
-            flags: vec![],
-            standing: Standing::Open,
-            has_pin: true,
-            number,
-            answers: BTreeMap::new(),
-        }
+        Known { has_pin: true, number, ..Known::new("c-1".parse().expect("an id"), "One".into()) }
     }
 
     fn one(number: NumberOnFile) -> NumberMatch {
@@ -278,7 +307,7 @@ mod tests {
             ("b11 unknown", &asserted, Ok(NumberMatch::Nobody), none(), C::Unverified),
             ("no records", &asserted, Err(Down), none(), C::Unverified),
         ] {
-            let found = classify(caller, Lookup { by_number, intent }, &profile, NOW);
+            let found = classify(Direction::Inbound, caller, Lookup { by_number, intent, alarm: None }, &profile, NOW);
             assert_eq!(found.class, class, "{story}: {:?}", found.evidence);
             assert!(!found.evidence.is_empty(), "{story}: evidence is kept");
         }
@@ -288,8 +317,8 @@ mod tests {
     fn x12_a_mismatch_is_flagged_and_still_names_the_customer() {
         let profile = Profile::parse(BUILT_IN[0].0, BUILT_IN[0].1).expect("sound");
         let caller = Caller { ani: "+442079460123".parse().ok(), ..Caller::default() };
-        let found = Lookup { by_number: Ok(NumberMatch::Nobody), intent: good(false, true) };
-        let found = classify(&caller, found, &profile, NOW);
+        let found = Lookup { by_number: Ok(NumberMatch::Nobody), intent: good(false, true), alarm: None };
+        let found = classify(Direction::Inbound, &caller, found, &profile, NOW);
         assert!(found.evidence.iter().any(|evidence| evidence.kind == "intent_number_mismatch"));
         assert_eq!(found.customer.map(|known| known.id.to_string()).as_deref(), Some("c-1"));
     }

@@ -2,30 +2,35 @@
 
 use serde_json::json;
 
+use crate::account::Standing;
 use crate::call::Call;
+use crate::call::afterwards;
 use crate::call::effect::Effect;
-use crate::call::facts::Facts;
-use crate::call::facts::QuestionsAsked;
-use crate::call::input::Down;
+use crate::call::facts::Party;
+use crate::call::facts::Reminder;
+use crate::call::facts::Who;
 use crate::call::input::Input;
 use crate::call::input::Judgement;
 use crate::call::input::Reply;
 use crate::call::phase::Phase;
+use crate::call::questions;
 use crate::call::request::Asker;
 use crate::call::request::Refusal;
 use crate::call::request::Request;
+use crate::follow_up::Occasion;
+use crate::model::auth::Authentication;
 use crate::model::auth::Verdict;
+use crate::model::call_kind::Direction;
 use crate::model::cause::Cause;
-use crate::model::digits::SecretText;
 use crate::model::ids::AgentId;
-use crate::model::ids::FactKey;
 use crate::model::time::Now;
 use crate::policy::Reveal;
 use crate::policy::table;
 
 /// What the call allows now, in the words of the contract.
 #[must_use]
-pub fn actions(facts: &Facts, phase: &Phase) -> Vec<&'static str> {
+pub(crate) fn actions(call: &Call, phase: &Phase) -> Vec<&'static str> {
+    let facts = &call.facts;
     if matches!(phase, Phase::Released) {
         return vec![];
     }
@@ -35,25 +40,17 @@ pub fn actions(facts: &Facts, phase: &Phase) -> Vec<&'static str> {
     let mut allowed = vec![];
     if facts.ended_at.is_none() {
         allowed.push("release");
-        if matches!(phase, Phase::Capture { .. }) {
-            allowed.push("cancel_pin");
-        }
-        let entries_left = facts.entries < facts.profile.capture.attempts;
-        let skipped = facts.factors.pin == table::Pin::Skipped && facts.customer.is_some();
-        let open = facts.verdict.is_none() && !facts.authentication.is_final();
-        if matches!(phase, Phase::Closing { .. }) && skipped && entries_left && open {
-            allowed.push("collect_pin");
-        }
-        if facts.password_due {
-            allowed.push("password");
-        }
-        if let Some(questions) = questions_due(facts) {
-            allowed.push(if questions.reveal == Reveal::Blind { "answer" } else { "mark" });
-            if questions.reveal == Reveal::OnClick {
-                allowed.extend(["answer", "reveal"]);
-            }
-            allowed.push("finish");
-        }
+        allowed.extend(while_it_lasts(call, phase));
+    }
+    if afterwards::call_back_open(facts) {
+        allowed.push("offer_callback");
+    }
+    let bogus = facts.authentication != Authentication::Authenticated && !facts.bogus_reported;
+    if bogus && facts.verdict.is_none() && !phase.attempt_open() {
+        allowed.push("report_bogus");
+    }
+    if facts.reminder == Some(Reminder::Due) {
+        allowed.push("acknowledge");
     }
     if matches!(phase, Phase::HandedOver { .. } | Phase::WrapUp { .. }) {
         allowed.push("wrap_up");
@@ -61,12 +58,63 @@ pub fn actions(facts: &Facts, phase: &Phase) -> Vec<&'static str> {
     allowed
 }
 
-/// The questions, while they can still be answered.
-fn questions_due(facts: &Facts) -> Option<&QuestionsAsked> {
-    let open = facts.factors.questions == table::Questions::Pending
-        && facts.verdict.is_none()
-        && !facts.authentication.is_final();
-    facts.questions.as_ref().filter(|_| open)
+fn while_it_lasts(call: &Call, phase: &Phase) -> Vec<&'static str> {
+    let facts = &call.facts;
+    let mut allowed = vec![];
+    let open = facts.verdict.is_none() && !facts.authentication.is_final();
+    let asked = facts.party.as_ref().is_none_or(Party::is_checked);
+    if matches!(phase, Phase::Capture { .. }) {
+        allowed.push("cancel_pin");
+    }
+    if open && facts.with_agent && !phase.attempt_open() {
+        allowed.push("set_party");
+    }
+    allowed.extend(call.proof_actions());
+    if open && asked && may_collect(call, phase) {
+        allowed.push("collect_pin");
+    }
+    if facts.password_due && open && asked {
+        allowed.push("password");
+    }
+    if let Some(due) = questions::due(facts) {
+        let any = |wanted: &[Reveal]| due.items.iter().any(|item| wanted.contains(&item.reveal));
+        if any(&[Reveal::OnClick, Reveal::Always]) {
+            allowed.push("mark");
+        }
+        if any(&[Reveal::Blind, Reveal::OnClick]) {
+            allowed.push("answer");
+        }
+        if any(&[Reveal::OnClick]) {
+            allowed.push("reveal");
+        }
+        allowed.push("finish");
+    }
+    if facts.authentication == Authentication::Authenticated {
+        allowed.push("reset_security");
+        let blocked = facts.customer.as_ref().is_some_and(|k| k.standing == Standing::Blocked);
+        if blocked && facts.direction == Direction::Outbound {
+            allowed.push("unblock");
+        }
+    }
+    if matches!(phase, Phase::HandedOver { .. }) && facts.verdict.is_none() {
+        allowed.push("transfer");
+    }
+    allowed
+}
+
+/// PIN positions can be asked from the desktop: again while the machine says its last phrase to a
+/// caller who gave none, or during a conversation where the platform still hears the keys.
+fn may_collect(call: &Call, phase: &Phase) -> bool {
+    let facts = &call.facts;
+    let given = matches!(facts.factors.pin, table::Pin::Correct | table::Pin::Wrong);
+    let last_phrase =
+        matches!(phase, Phase::Closing { .. }) && facts.factors.pin == table::Pin::Skipped;
+    let talking = matches!(phase, Phase::HandedOver { .. }) && call.party_settled();
+    facts.customer.is_some()
+        && !given
+        && (last_phrase || talking)
+        && call.pin_can_come()
+        && call.pin_is_next()
 }
 
 /// Answers what comes in after the call is over.
@@ -74,6 +122,12 @@ pub(crate) fn too_late(input: Input) -> Vec<Effect> {
     match input {
         Input::Request { reply, .. }
         | Input::Revealed { reply, .. }
+        | Input::PartyLookedUp { reply, .. }
+        | Input::SecurityReset { reply: Some(reply), .. }
+        | Input::Unblocked { reply, .. }
+        | Input::AppTapped { reply, .. }
+        | Input::LetterCompared { reply, .. }
+        | Input::ProofMaterial { reply, .. }
         | Input::PasswordJudged { reply, .. } => {
             vec![Effect::Answered(reply, Err(Refusal::NoSuchCall))]
         }
@@ -85,6 +139,7 @@ pub(crate) fn too_late(input: Input) -> Vec<Effect> {
         | Input::Judged(_)
         | Input::Settled(_)
         | Input::ResultRecorded(_)
+        | Input::SecurityReset { reply: None, .. }
         | Input::Event(_)
         | Input::DeadlineReached
         | Input::MakeRoom
@@ -92,37 +147,12 @@ pub(crate) fn too_late(input: Input) -> Vec<Effect> {
     }
 }
 
-fn done(reply: Reply) -> Effect {
+pub(crate) fn done(reply: Reply) -> Effect {
     Effect::Answered(reply, Ok(()))
 }
 
-fn audit(by: &AgentId, what: &'static str, body: serde_json::Value) -> Effect {
+pub(crate) fn audit(by: &AgentId, what: &'static str, body: serde_json::Value) -> Effect {
     Effect::Audit { actor: by.to_string(), what, body }
-}
-
-/// Whether two answers are the same: letters in any case, without currency signs and the commas in
-/// numbers, other marks as spaces. Amounts and dates have to agree exactly (X15).
-fn same_answer(on_file: &str, said: &str) -> bool {
-    let (on_file, said) = (plain_answer(on_file), plain_answer(said));
-    !said.is_empty() && on_file == said
-}
-
-fn plain_answer(text: &str) -> String {
-    let characters: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
-    let digit =
-        |at: Option<usize>| at.and_then(|at| characters.get(at)).is_some_and(char::is_ascii_digit);
-    let mut plain = String::new();
-    for (at, character) in characters.iter().enumerate() {
-        let in_number = digit(at.checked_sub(1)) && digit(at.checked_add(1));
-        match character {
-            '£' | '$' | '€' => {}
-            ',' if in_number => {}
-            '.' if in_number => plain.push('.'),
-            letter if letter.is_alphanumeric() => plain.push(*letter),
-            _ => plain.push(' '),
-        }
-    }
-    plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl Call {
@@ -135,9 +165,10 @@ impl Call {
         reply: Reply,
         now: Now,
     ) -> (Phase, Vec<Effect>) {
+        let listed = actions(self, &phase).contains(&request.word());
         let refusal = match &self.facts.agent {
             Some(owner) if *owner != asker.agent => Some(Refusal::NotYours),
-            _ if actions(&self.facts, &phase).contains(&request.word()) => None,
+            _ if listed => None,
             _ => Some(Refusal::NotNow),
         };
         if let Some(refusal) = refusal {
@@ -158,7 +189,7 @@ impl Call {
             Request::Release => {
                 self.facts.agent = None;
                 self.conceal();
-                self.facts.note(now.wall, format!("released by {by}"));
+                self.facts.note_of(Who::Agent, now.wall, format!("released by {by}"));
                 (phase, vec![audit(by, "call_released", json!({})), done(reply)])
             }
             Request::CancelPin => {
@@ -169,13 +200,18 @@ impl Call {
             Request::CollectPin => {
                 self.facts.factors.pin = table::Pin::Pending;
                 self.facts.questions = None;
+                self.facts.password_due = false;
                 self.facts.pin = None;
                 let (phase, mut effects) = self.draw(now);
                 effects.extend([audit(by, "pin_asked_again", json!({})), done(reply)]);
                 (phase, effects)
             }
+            Request::SetParty(said) => self.set_party(phase, said, by, reply, now),
             Request::Mark { question, correct } => {
                 (phase, self.mark(&question, correct, by, reply, now))
+            }
+            Request::Answer { question, value } if self.is_letter_code(&question) => {
+                (phase, self.letter_answered(value, reply))
             }
             Request::Answer { question, value } => {
                 (phase, self.answer(&question, value.expose(), by, reply, now))
@@ -188,119 +224,52 @@ impl Call {
                 let customer = self.facts.customer.as_ref().map(|known| known.id.clone());
                 (phase, vec![Effect::JudgePassword { customer, said, reply }])
             }
-            Request::WrapUp { outcome, note } => self.wrap_up(phase, outcome, note, by, reply, now),
-            Request::SetParty { .. } => {
-                (phase, vec![Effect::Answered(reply, Err(Refusal::NotNow))])
+            Request::OfferCallback { accepted } => {
+                (phase, self.offer_callback(accepted, asker, reply, now))
             }
+            Request::ReportBogus { details } => {
+                self.report_bogus(phase, details, by, reply, now)
+            }
+            Request::Prove(method) => (phase, self.prove(method, by, reply, now)),
+            Request::Proof(result) => self.proof_result(phase, result, by, reply, now),
+            Request::Transfer { to, warm } => {
+                let mut effects = self.pass_on(to, warm, by.as_str(), now);
+                effects.push(done(reply));
+                (phase, effects)
+            }
+            Request::ResetSecurity { reason } => (phase, self.reset_security(reason, by, reply)),
+            Request::Unblock { reason } => (phase, self.unblock(reason, by, reply)),
+            Request::Acknowledge => (phase, self.acknowledge(by, reply, now)),
+            Request::WrapUp { outcome, note } => self.wrap_up(phase, outcome, note, by, reply, now),
         }
+    }
+
+    fn reset_security(&self, reason: String, by: &AgentId, reply: Reply) -> Vec<Effect> {
+        let Some(known) = &self.facts.customer else {
+            return vec![Effect::Answered(reply, Err(Refusal::NotNow))];
+        };
+        vec![Effect::ResetSecurity {
+            customer: known.id.clone(),
+            by: by.clone(),
+            reason,
+            recovered: false,
+            rule: self.facts.profile.block,
+            reply: Some(reply),
+        }]
+    }
+
+    fn unblock(&self, reason: String, by: &AgentId, reply: Reply) -> Vec<Effect> {
+        let Some(known) = &self.facts.customer else {
+            return vec![Effect::Answered(reply, Err(Refusal::NotNow))];
+        };
+        let (customer, by) = (known.id.clone(), by.clone());
+        vec![Effect::Unblock { customer, by, reason, reply }]
     }
 
     fn claim(&mut self, by: &AgentId, reply: Reply, now: Now) -> Vec<Effect> {
         self.facts.agent = Some(by.clone());
-        self.facts.note(now.wall, format!("taken by {by}"));
+        self.facts.note_of(Who::Agent, now.wall, format!("taken by {by}"));
         vec![audit(by, "call_claimed", json!({})), done(reply)]
-    }
-
-    fn mark(
-        &mut self,
-        question: &FactKey,
-        correct: bool,
-        by: &AgentId,
-        reply: Reply,
-        now: Now,
-    ) -> Vec<Effect> {
-        // Nobody can have given an answer right that we do not know.
-        if correct && self.on_file(question).is_none() {
-            return vec![Effect::Answered(reply, Err(Refusal::NotNow))];
-        }
-        let items = self.facts.questions.iter_mut().flat_map(|questions| &mut questions.items);
-        let Some(item) = items.into_iter().find(|item| item.key == *question) else {
-            return vec![Effect::Answered(reply, Err(Refusal::NoSuchQuestion))];
-        };
-        item.marked = Some(correct);
-        item.revealed = false;
-        let word = if correct { "right" } else { "wrong" };
-        self.facts.note(now.wall, format!("{question} answered {word}"));
-        // B10: who ticked what, and when.
-        vec![
-            audit(by, "question_marked", json!({ "question": question, "correct": correct })),
-            done(reply),
-        ]
-    }
-
-    /// Compares what the caller said with what is on file, once a question.
-    fn answer(
-        &mut self,
-        question: &FactKey,
-        said: &str,
-        by: &AgentId,
-        reply: Reply,
-        now: Now,
-    ) -> Vec<Effect> {
-        let asked = self.facts.questions.iter().flat_map(|questions| &questions.items);
-        if asked.into_iter().any(|item| item.key == *question && item.marked.is_some()) {
-            return vec![Effect::Answered(reply, Err(Refusal::NotNow))];
-        }
-        let correct = self.on_file(question).is_some_and(|answer| same_answer(answer, said));
-        self.mark(question, correct, by, reply, now)
-    }
-
-    fn on_file(&self, question: &FactKey) -> Option<&str> {
-        let answers = &self.facts.customer.as_ref()?.answers;
-        answers.get(question).map(SecretText::expose)
-    }
-
-    fn reveal(&self, question: FactKey, by: &AgentId, reply: Reply) -> Vec<Effect> {
-        let asked = self.facts.questions.iter().flat_map(|questions| &questions.items);
-        if !asked.into_iter().any(|item| item.key == question) {
-            return vec![Effect::Answered(reply, Err(Refusal::NoSuchQuestion))];
-        }
-        vec![Effect::AuditReveal { question, by: by.clone(), reply }]
-    }
-
-    /// X11: the answer shows only once the look is on record, and only one at a time.
-    pub(crate) fn revealed(
-        &mut self,
-        question: &FactKey,
-        by: &AgentId,
-        reply: Reply,
-        audited: Result<(), Down>,
-        now: Now,
-    ) -> Vec<Effect> {
-        if audited.is_err() {
-            return vec![Effect::Answered(reply, Err(Refusal::Unavailable))];
-        }
-        let over = self.facts.ended_at.is_some() || questions_due(&self.facts).is_none();
-        if self.facts.agent.as_ref() != Some(by) || over {
-            return vec![Effect::Answered(reply, Err(Refusal::NotNow))];
-        }
-        for item in self.facts.questions.iter_mut().flat_map(|questions| &mut questions.items) {
-            item.revealed = item.key == *question;
-        }
-        self.facts.note(now.wall, format!("{by} looked at the answer to {question}"));
-        vec![done(reply)]
-    }
-
-    fn conceal(&mut self) {
-        for item in self.facts.questions.iter_mut().flat_map(|questions| &mut questions.items) {
-            item.revealed = false;
-        }
-    }
-
-    fn finish(&mut self, by: &AgentId, reply: Reply, now: Now) -> Vec<Effect> {
-        self.conceal();
-        let Some(questions) = &self.facts.questions else {
-            return vec![Effect::Answered(reply, Err(Refusal::NotNow))];
-        };
-        let (correct, required) = (questions.correct(), questions.required);
-        let passed = correct >= required;
-        self.facts.factors.questions =
-            if passed { table::Questions::Passed } else { table::Questions::Failed };
-        let body = json!({ "correct": correct, "required": required, "passed": passed });
-        let mut effects = vec![audit(by, "questions_finished", body)];
-        effects.extend(self.decide(now));
-        effects.push(done(reply));
-        effects
     }
 
     /// The verifier's word on the password.
@@ -349,8 +318,16 @@ impl Call {
         if self.facts.verdict.is_some() {
             return (phase, vec![Effect::Answered(reply, Err(Refusal::NotNow))]);
         }
-        self.facts.note(now.wall, format!("wrapped up by {by}: {outcome}"));
-        effects.push(audit(by, "call_wrapped_up", json!({ "outcome": outcome })));
+        self.facts.note_of(Who::Agent, now.wall, format!("wrapped up by {by}: {outcome}"));
+        // C15, C82: the outcome, and who it was.
+        let role = self.facts.party.as_ref().map(|party| party.role.word());
+        let body = json!({ "outcome": outcome, "role": role, "deferred": self.facts.enrolment_required });
+        effects.push(audit(by, "call_wrapped_up", body));
+        if self.facts.enrolment_required {
+            // C21: not complete without new details; the disposition says why they have to wait.
+            let occasion = Occasion::EnrolmentDeferred { code: outcome.clone() };
+            effects.push(Effect::FollowUp(occasion));
+        }
         self.facts.notes.push(outcome);
         self.facts.notes.extend(note);
         let (_, ended) = self.ended(Cause::NORMAL_CLEARING, now);
@@ -362,24 +339,3 @@ impl Call {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn x15_answers_agree_exactly_but_for_how_they_are_written() {
-        for (on_file, said, same) in [
-            ("Ghent", "  ghent ", true),
-            ("£1,250.00", "1250.00", true),
-            ("St. Mary's", "st mary s", true),
-            ("£42.10", "4210", false),
-            ("£9.00", "900", false),
-            ("1/11/2026", "11/1/2026", false),
-            ("14 March 1986", "14 march 1986", true),
-            ("Ghent", "", false),
-            ("£", "€", false),
-        ] {
-            assert_eq!(same_answer(on_file, said), same, "{on_file} / {said}");
-        }
-    }
-}

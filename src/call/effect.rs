@@ -8,10 +8,14 @@ use crate::account::BlockRule;
 use crate::call::input::PresentedIntent;
 use crate::call::input::Reply;
 use crate::call::input::Ticket;
+use crate::call::request::PartySaid;
 use crate::call::request::Refusal;
+use crate::call::transcript::Transcript;
 use crate::call::view::CallView;
+use crate::follow_up::Occasion;
 use crate::model::auth::PinResult;
 use crate::model::auth::Verdict;
+use crate::model::call_kind::Direction;
 use crate::model::caller::Caller;
 use crate::model::caller::CallerClass;
 use crate::model::cause::Cause;
@@ -23,6 +27,9 @@ use crate::model::ids::AgentId;
 use crate::model::ids::CustomerId;
 use crate::model::ids::FactKey;
 use crate::model::time::Timestamp;
+use crate::outbound::Method;
+use crate::outbound::codes::SpokenCode;
+use crate::outbound::step::AppNumbers;
 
 /// A recorded phrase of the prompt pack.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,8 +100,12 @@ impl fmt::Debug for Claimed {
 pub enum CallResult {
     /// The check was passed.
     Passed,
+    /// It was passed with an additional question in place of a factor (C41).
+    PassedCompensated,
     /// The check was failed.
     Failed,
+    /// A factor failed on an account that was compensated before: reset first (C44, X04).
+    ResetRequired,
     /// Positions were given and no attempt was made.
     Abandoned,
 }
@@ -112,6 +123,10 @@ pub enum Effect {
         dnis: String,
         /// What the app sent along.
         intent: Option<PresentedIntent>,
+        /// Whom the platform or the agent names.
+        claimed: Option<CustomerId>,
+        /// Which way the call goes: on an outbound call the dialled number is the customer's.
+        direction: Direction,
     },
     /// Find the customer by the number keyed. → `KeyedLookedUp`
     LookUpKeyed(Claimed),
@@ -169,6 +184,83 @@ pub enum Effect {
         said: SecretText,
         /// Who asked.
         reply: Reply,
+    },
+    /// Find the customer whom the agent named. → `PartyLookedUp`
+    LookUpCustomer {
+        /// Who.
+        customer: CustomerId,
+        /// What the agent said.
+        said: PartySaid,
+        /// Who asked.
+        by: AgentId,
+        /// Where to answer.
+        reply: Reply,
+    },
+    /// Remember which questions were asked (X34).
+    Asked {
+        /// Of whom.
+        customer: CustomerId,
+        /// Which.
+        keys: Vec<FactKey>,
+    },
+    /// Reset the security details (C46, C56). → `SecurityReset`
+    ResetSecurity {
+        /// Whose.
+        customer: CustomerId,
+        /// Who did it.
+        by: AgentId,
+        /// Why.
+        reason: String,
+        /// Whether this call passed the way back: its own failure is taken back and a block lifted (X05).
+        recovered: bool,
+        /// The block rule.
+        rule: BlockRule,
+        /// Who waits, if it was asked for.
+        reply: Option<Reply>,
+    },
+    /// Lift a block (C72). → `Unblocked`
+    Unblock {
+        /// Whose.
+        customer: CustomerId,
+        /// Who did it.
+        by: AgentId,
+        /// Why.
+        reason: String,
+        /// Who waits.
+        reply: Reply,
+    },
+    /// Something follows after this call: a call-back, a letter, a report, a mark.
+    FollowUp(Occasion),
+    /// Get what a step of OB-1 is made from. → `ProofMaterial`
+    ProofMaterial {
+        /// For whom.
+        customer: CustomerId,
+        /// What the agent chose.
+        method: Method,
+        /// Who asked.
+        by: AgentId,
+        /// Who waits.
+        reply: Reply,
+    },
+    /// Compare what the customer read from their letter (OB-1). → `LetterCompared`
+    CompareLetter {
+        /// Whose letter.
+        customer: CustomerId,
+        /// What they read out.
+        said: SecretText,
+        /// Who waits.
+        reply: Reply,
+    },
+    /// Show these numbers, or nothing any more, in the customer's app (OB-1).
+    ShowInApp(Option<AppNumbers>),
+    /// Keep the contact for the customer who rings back with this reference (O07).
+    AwaitCallBack {
+        /// Whom we wanted to reach.
+        customer: CustomerId,
+        /// What they quote.
+        reference: SpokenCode,
+        /// Until when.
+        expires_at: Timestamp,
     },
     /// Put the look at an answer on record. → `Revealed`
     AuditReveal {
@@ -238,4 +330,6 @@ pub struct LastState {
     pub started_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// What it was decided from.
+    pub transcript: Transcript,
 }

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::account::Standing;
 use crate::call::effect::CallResult;
 use crate::call::effect::Claimed;
@@ -11,27 +13,57 @@ use crate::call::effect::Subject;
 use crate::call::input::Delivered;
 use crate::call::input::Known;
 use crate::call::input::PresentedIntent;
+use crate::call::transcript::Transcript;
 use crate::model::auth::Authentication;
 use crate::model::auth::PinResult;
+use crate::model::call_kind::Collects;
+use crate::model::call_kind::Direction;
 use crate::model::caller::Caller;
 use crate::model::caller::CallerClass;
 use crate::model::caller::Evidence;
+use crate::model::caller::NumberTrust;
+use crate::model::customer::Role;
 use crate::model::digits::Position;
 use crate::model::ids::AgentId;
 use crate::model::ids::CallId;
+use crate::model::ids::CustomerId;
 use crate::model::ids::FactKey;
 use crate::model::ids::PlatformCallId;
+use crate::model::ids::PlatformName;
 use crate::model::ids::QueueName;
+use crate::model::party::PartyRole;
+use crate::model::time::Now;
 use crate::model::time::Timestamp;
+use crate::outbound::Purpose;
+use crate::outbound::proof::Proof;
+use crate::policy::Lanes;
 use crate::policy::Profile;
 use crate::policy::Reveal;
 use crate::policy::table;
+
+/// Who did something, for the ladder of a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Who {
+    /// The one on the telephone.
+    Caller,
+    /// Countersign.
+    Daemon,
+    /// The agent, by the desktop.
+    Agent,
+    /// The telephony platform.
+    Platform,
+    /// The records.
+    Records,
+}
 
 /// One moment of the timeline.
 #[derive(Debug)]
 pub struct Moment {
     /// When.
     pub at: Timestamp,
+    /// Who.
+    pub who: Who,
     /// What, without a digit.
     pub what: String,
 }
@@ -56,30 +88,79 @@ pub struct Asked {
     pub key: FactKey,
     /// Its text.
     pub text: String,
+    /// When its answer may be seen.
+    pub reveal: Reveal,
     /// The agent's tick.
     pub marked: Option<bool>,
-    /// Whether the agent looks at the answer now.
-    pub revealed: bool,
+    /// Since when the agent looks at the answer, if they do.
+    pub revealed: Option<Timestamp>,
+}
+
+/// What questions are for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuestionKind {
+    /// A step of the check.
+    Check,
+    /// The check of a case whose security details are still the default ones (C17–C22).
+    Transitional,
+    /// The way back after a failure (C54, C65, C71).
+    CallBack,
+    /// The two ticks before one speaks with an employer (C08).
+    Employer,
 }
 
 /// The questions that are due.
 #[derive(Debug)]
 pub struct QuestionsAsked {
+    /// What for.
+    pub kind: QuestionKind,
+    /// The set of the profile; empty for an employer's ticks.
+    pub set: String,
     /// Right answers needed.
     pub required: u8,
-    /// When answers may be seen.
-    pub reveal: Reveal,
     /// In order.
     pub items: Vec<Asked>,
 }
 
 impl QuestionsAsked {
-    /// Right answers so far.
-    #[must_use]
-    pub fn correct(&self) -> u8 {
-        let right = self.items.iter().filter(|item| item.marked == Some(true)).count();
-        u8::try_from(right).unwrap_or(u8::MAX)
+    /// The questions that were answered right.
+    pub fn right(&self) -> impl Iterator<Item = &FactKey> {
+        self.items.iter().filter(|item| item.marked == Some(true)).map(|item| &item.key)
     }
+}
+
+/// Whom the call is with (C11).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Party {
+    /// The part they play.
+    pub role: PartyRole,
+    /// Whether an agent said so; otherwise the record of whoever was identified did.
+    pub by_agent: bool,
+    /// Whether the client has to answer for them (C13).
+    pub needs_client: bool,
+    /// Whether the client is there.
+    pub client_present: Option<bool>,
+    /// Whether the client lets them go on (C14).
+    pub permission: Option<bool>,
+}
+
+/// The offer of a call-back (C48–C53).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct CallBackOffer {
+    /// What the caller said to it.
+    pub accepted: Option<bool>,
+    /// What came of it: `call_back`, `case_owner` or `trace`.
+    pub task: Option<&'static str>,
+}
+
+/// The reminder after a compensated pass (C43).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reminder {
+    /// To be read out.
+    Due,
+    /// It was.
+    Read,
 }
 
 /// Everything a call knows.
@@ -87,14 +168,21 @@ impl QuestionsAsked {
 #[expect(missing_docs, reason = "each field is what its name says; the types carry the rules")]
 pub struct Facts {
     pub id: CallId,
-    pub platform: &'static str,
+    pub platform: PlatformName,
     pub platform_call_id: PlatformCallId,
+    pub direction: Direction,
+    pub collects: Collects,
     pub caller: Caller,
     pub dnis: String,
     pub queue: QueueName,
     pub queue_uri: String,
     pub intent: Option<PresentedIntent>,
+    /// Whom the platform takes the caller for.
+    pub claimed_customer: Option<CustomerId>,
     pub handed_over_max: Duration,
+    pub purpose: Option<Purpose>,
+    /// Between the calendar and the monotonic clock, for deadlines that people read.
+    pub clock_gap: Duration,
     pub started_at: Timestamp,
     pub ended_at: Option<Timestamp>,
     pub profile: Arc<Profile>,
@@ -102,6 +190,8 @@ pub struct Facts {
     pub evidence: Vec<Evidence>,
     pub customer: Option<Known>,
     pub stranger: Option<Claimed>,
+    pub party: Option<Party>,
+    pub route: table::Route,
     pub authentication: Authentication,
     pub message: Option<String>,
     pub factors: table::State,
@@ -116,10 +206,30 @@ pub struct Facts {
     /// The password was said and is being judged; it is not asked twice.
     pub password_said: bool,
     pub questions: Option<QuestionsAsked>,
+    /// The way back after a failure runs, or it is what the call is for (C54, C65, C71).
+    pub recovering: bool,
+    /// The way back was tried; nobody gets two tries in a call.
+    pub recovered: bool,
+    pub call_back: Option<CallBackOffer>,
+    pub reminder: Option<Reminder>,
+    pub enrolment_required: bool,
+    pub bogus_reported: bool,
+    pub proof: Option<Proof>,
+    pub transcript: Transcript,
     /// A verdict on its way to disk; nobody is told before it is there (P3).
     pub verdict: Option<CallResult>,
     pub agent: Option<AgentId>,
+    /// The machine has done its part: the caller is on the way to an agent, or with one.
+    pub with_agent: bool,
+    /// The caller keyed a customer number.
+    pub keyed: bool,
+    /// The platform says that this agent has left the call.
+    pub agent_gone: bool,
+    /// The check was passed before a blind transfer and is owed again (X31).
+    pub rechecking: bool,
     pub notes: Vec<String>,
+    /// A caller who failed has one recorded follow-up (C04).
+    pub followed_up: bool,
     pub timeline: VecDeque<Moment>,
     pub version: u64,
     /// Whether the outcome was counted: once a call, as soon as it is final.
@@ -133,24 +243,32 @@ impl Facts {
 
     /// What is known when the call is delivered.
     #[must_use]
-    pub fn new(id: CallId, delivered: Delivered, profile: Arc<Profile>, now: Timestamp) -> Self {
+    pub fn new(id: CallId, delivered: Delivered, profile: Arc<Profile>, now: Now) -> Self {
         let mut facts = Self {
             id,
             platform: delivered.platform,
             platform_call_id: delivered.platform_call_id,
+            direction: delivered.direction,
+            collects: delivered.collects,
             caller: delivered.caller,
             dnis: delivered.dnis,
             queue: delivered.queue,
             queue_uri: delivered.queue_uri,
             intent: delivered.intent,
+            claimed_customer: delivered.claimed_customer,
             handed_over_max: delivered.handed_over_max,
-            started_at: now,
+            purpose: delivered.purpose,
+            clock_gap: Duration::from_millis(now.wall.0).saturating_sub(now.up.0),
+            started_at: now.wall,
             ended_at: None,
+            transcript: Transcript::new(&profile),
             profile,
             class: None,
             evidence: vec![],
             customer: None,
             stranger: None,
+            party: None,
+            route: table::Route::Standard,
             authentication: Authentication::NotAuthenticated,
             message: None,
             factors: table::State {
@@ -166,35 +284,79 @@ impl Facts {
             password_due: false,
             password_said: false,
             questions: None,
+            recovering: false,
+            recovered: false,
+            call_back: None,
+            reminder: None,
+            enrolment_required: false,
+            bogus_reported: false,
+            proof: None,
             verdict: None,
-            agent: None,
+            agent: delivered.agent,
+            with_agent: false,
+            keyed: false,
+            agent_gone: false,
+            rechecking: false,
             notes: vec![],
+            followed_up: false,
             timeline: VecDeque::new(),
             version: 0,
             counted: false,
             books_closed: false,
         };
-        facts.note(now, "call delivered");
+        facts.note_of(Who::Platform, now.wall, "call delivered");
         facts
     }
 
-    /// Adds a line to the timeline; the oldest goes when it is full.
+    /// Adds what the daemon did to the timeline.
     pub fn note(&mut self, at: Timestamp, what: impl Into<String>) {
+        self.note_of(Who::Daemon, at, what);
+    }
+
+    /// Adds a line to the timeline; the oldest goes when it is full.
+    pub fn note_of(&mut self, who: Who, at: Timestamp, what: impl Into<String>) {
         if self.timeline.len() >= Self::TIMELINE_MAX {
             self.timeline.pop_front();
         }
-        self.timeline.push_back(Moment { at, what: what.into() });
+        self.timeline.push_back(Moment { at, who, what: what.into() });
     }
 
     /// Takes a customer in as the one this call is about.
     pub fn identify(&mut self, known: Known) {
         match known.standing {
             Standing::Open => {}
+            // Calls that lift a block, and those of the trusted lane, go on all the same (X26, 5.8).
+            Standing::Blocked | Standing::ResetRequired if self.passes_a_block() => {}
             Standing::Blocked => self.conclude(Authentication::Blocked),
             Standing::ResetRequired => self.conclude(Authentication::ResetRequired),
         }
         self.stranger = None;
+        self.route = self.profile.route(&known.flags);
+        self.factors.compensated = known.compensated;
+        if self.party.as_ref().is_none_or(|party| !party.by_agent) {
+            self.party = Some(Party {
+                role: match known.role {
+                    Role::Client => PartyRole::Client,
+                    Role::Representative => PartyRole::Representative,
+                },
+                by_agent: false,
+                needs_client: false,
+                client_present: None,
+                permission: None,
+            });
+        }
         self.customer = Some(known);
+    }
+
+    /// Whether a block does not end this call's check: it is made to lift the block, or it comes by
+    /// the trusted lane of a profile with two lanes.
+    #[must_use]
+    pub fn passes_a_block(&self) -> bool {
+        let recovery = matches!(self.purpose, Some(Purpose::Unblock | Purpose::CallBack));
+        let trusted = self.class == Some(CallerClass::AppAuthenticated)
+            || self.caller.number_trust() == NumberTrust::High
+                && self.class == Some(CallerClass::VerifiedNumber);
+        recovery || (trusted && self.profile.lanes == Lanes::Two)
     }
 
     /// Sets a final state with its sentence for the agent.

@@ -5,6 +5,7 @@ use crate::call::capture::Next;
 use crate::call::effect::Claimed;
 use crate::call::effect::Effect;
 use crate::call::effect::Prompt;
+use crate::call::facts::Who;
 use crate::call::input::CallEvent;
 use crate::call::input::Input;
 use crate::call::input::Known;
@@ -56,7 +57,7 @@ impl Call {
     }
 
     fn established(&mut self, now: Now) -> Next {
-        self.facts.note(now.wall, "caller connected to the machine");
+        self.facts.note_of(Who::Caller, now.wall, "caller connected to the machine");
         if self.facts.customer.is_some() {
             return self.draw(now);
         }
@@ -110,7 +111,8 @@ impl Call {
         let digit = |code: &u8| if *code < 10 { char::from(b'0' + code) } else { '?' };
         let claimed = Claimed(keys.expose().iter().map(digit).collect());
         self.facts.stranger = Some(claimed.clone());
-        self.facts.note(now.wall, "customer number keyed");
+        self.facts.keyed = true;
+        self.facts.note_of(Who::Caller, now.wall, "customer number keyed");
         let effects = vec![Effect::StopPlaying, Effect::LookUpKeyed(claimed)];
         (Phase::LookingUpKeyed { until: now.up + STORE_MAX }, effects)
     }

@@ -5,8 +5,11 @@ use std::fmt;
 
 use crate::account::Standing;
 use crate::call::request::Asker;
+use crate::call::request::PartySaid;
 use crate::call::request::Request;
 use crate::model::auth::Verdict;
+use crate::model::call_kind::Collects;
+use crate::model::call_kind::Direction;
 use crate::model::caller::Caller;
 use crate::model::cause::Cause;
 use crate::model::customer::Role;
@@ -18,16 +21,24 @@ use crate::model::ids::CustomerId;
 use crate::model::ids::FactKey;
 use crate::model::ids::IntentHandle;
 use crate::model::ids::PlatformCallId;
+use crate::model::ids::PlatformName;
 use crate::model::ids::QueueName;
 use crate::model::time::Timestamp;
+use crate::outbound::Method;
+use crate::outbound::Purpose;
+use crate::outbound::codes::SpokenCode;
 
 /// A call arrives (CSTA Delivered; SIP INVITE).
 #[derive(Clone, Debug)]
 pub struct Delivered {
     /// `sip`, `genesys` …
-    pub platform: &'static str,
+    pub platform: PlatformName,
     /// The platform's id.
     pub platform_call_id: PlatformCallId,
+    /// Who dialled whom.
+    pub direction: Direction,
+    /// When the platform can collect keys.
+    pub collects: Collects,
     /// Who calls.
     pub caller: Caller,
     /// What was dialled.
@@ -38,8 +49,14 @@ pub struct Delivered {
     pub queue_uri: String,
     /// The app's handle, if the call carried one.
     pub intent: Option<PresentedIntent>,
+    /// Whom the platform takes the caller for: identifies like a keyed number, and proves nothing.
+    pub claimed_customer: Option<CustomerId>,
     /// How long a handed-over call is kept open (contract §6).
     pub handed_over_max: std::time::Duration,
+    /// Why we call; outbound calls only.
+    pub purpose: Option<Purpose>,
+    /// The agent who announced the call.
+    pub agent: Option<AgentId>,
 }
 
 /// What a call carried as an intent.
@@ -62,8 +79,32 @@ pub enum CallEvent {
     PromptEnded,
     /// The hand-over came to an end.
     HandedOver(HandOver),
+    /// The platform put the caller on hold.
+    Held,
+    /// The caller is off hold again.
+    Retrieved,
+    /// An agent is on the call now.
+    AgentJoined(AgentId),
+    /// An agent left the call.
+    AgentLeft(AgentId),
+    /// The platform transferred the caller (C83, X31).
+    Transferred {
+        /// Where to.
+        to: TransferTo,
+        /// Whether the agents spoke first; a blind transfer carries no state on.
+        warm: bool,
+    },
     /// The leg is gone.
     ConnectionCleared(Cause),
+}
+
+/// Where a caller was transferred to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum TransferTo {
+    /// One agent.
+    Agent(AgentId),
+    /// Whoever of a queue is free.
+    Queue(QueueName),
 }
 
 /// How a hand-over ended.
@@ -98,6 +139,45 @@ pub struct Known {
     pub number: NumberOnFile,
     /// Answers on file, by key.
     pub answers: BTreeMap<FactKey, SecretText>,
+    /// Whom a representative speaks for (C06).
+    pub represents: Vec<CustomerId>,
+    /// Failed calls in a row before this one (C79).
+    pub failed_calls: u8,
+    /// Whether any number is on file: without one nobody can be rung (C53).
+    pub has_number: bool,
+    /// Whether an additional question was used before and no reset followed (C41, X04).
+    pub compensated: bool,
+    /// Questions of the last calls (X34).
+    pub recently_asked: Vec<FactKey>,
+    /// What was told or shown in the last year (X08).
+    pub disclosed: Vec<FactKey>,
+    /// Decides which questions are drawn: the same until the account's next verdict, so that ringing
+    /// again brings no better ones (5.6).
+    pub seed: u64,
+}
+
+impl Known {
+    /// A customer of whom nothing but the name is known.
+    #[must_use]
+    pub fn new(id: CustomerId, name: String) -> Self {
+        Self {
+            id,
+            name,
+            role: Role::Client,
+            flags: vec![],
+            standing: Standing::Open,
+            has_pin: false,
+            number: NumberOnFile::No,
+            answers: BTreeMap::new(),
+            represents: vec![],
+            failed_calls: 0,
+            has_number: false,
+            compensated: false,
+            recently_asked: vec![],
+            disclosed: vec![],
+            seed: 0,
+        }
+    }
 }
 
 impl fmt::Debug for Known {
@@ -153,6 +233,8 @@ pub struct Lookup {
     pub by_number: Result<NumberMatch, Down>,
     /// By intent.
     pub intent: IntentFound,
+    /// An alarm that asks for a fully attested number, in a word (5.2).
+    pub alarm: Option<&'static str>,
 }
 
 /// The right to judge one entry: the reservation that is on disk.
@@ -180,6 +262,15 @@ pub struct After {
     pub standing: Standing,
     /// Whether this call is marked as failed on disk.
     pub call_failed: bool,
+}
+
+/// What a step of OB-1 is made from.
+#[derive(Clone, Debug)]
+pub struct Material {
+    /// Random bits.
+    pub random: u64,
+    /// Our half of the letter's code pair, spent when it was fetched.
+    pub letter: Option<SpokenCode>,
 }
 
 /// Where to answer a desktop's request.
@@ -210,6 +301,58 @@ pub enum Input {
         /// Who asked.
         reply: Reply,
     },
+    /// Answer to `LookUpCustomer`: whom the agent named.
+    PartyLookedUp {
+        /// What the agent said.
+        said: PartySaid,
+        /// Who asked.
+        by: AgentId,
+        /// Where to answer.
+        reply: Reply,
+        /// The record.
+        found: Result<Option<Box<Known>>, Down>,
+    },
+    /// Answer to `ResetSecurity`.
+    SecurityReset {
+        /// Who waits, if it was asked for.
+        reply: Option<Reply>,
+        /// Where the account stands.
+        after: Result<After, Down>,
+    },
+    /// Answer to `Unblock`.
+    Unblocked {
+        /// Who waits.
+        reply: Reply,
+        /// Where the account stands.
+        after: Result<After, Down>,
+    },
+    /// The customer tapped a number in the app (OB-1).
+    AppTapped {
+        /// Which.
+        number: u8,
+        /// Who waits.
+        reply: Reply,
+    },
+    /// Answer to `CompareLetter`: whether what the customer read out agrees; `None`: there is no letter.
+    LetterCompared {
+        /// What came out.
+        agrees: Result<Option<bool>, Down>,
+        /// Wrong letter codes of today across all calls, before this one.
+        wrong_before: u32,
+        /// Who waits.
+        reply: Reply,
+    },
+    /// Random bits that a step of OB-1 had asked for, with what is on file for it.
+    ProofMaterial {
+        /// What the agent chose.
+        method: Method,
+        /// Who asked.
+        by: AgentId,
+        /// Who waits.
+        reply: Reply,
+        /// Random bits, and the letter's first code if one is to be spoken.
+        material: Result<Material, Down>,
+    },
     /// Answer to `AuditReveal`.
     Revealed {
         /// Which question.
@@ -218,8 +361,8 @@ pub enum Input {
         by: AgentId,
         /// Where to answer.
         reply: Reply,
-        /// Whether the look is on record.
-        audited: Result<(), Down>,
+        /// Whether the look is on record; `None`: the agent has had their share (5.7).
+        audited: Result<Option<()>, Down>,
     },
     /// The platform reports.
     Event(CallEvent),

@@ -15,6 +15,7 @@
 //! `Released` has a deadline, so no call can hang for ever; a reserved attempt is always settled,
 //! whoever hangs up meanwhile.
 
+pub mod afterwards;
 pub mod capture;
 pub mod check;
 pub mod classify;
@@ -23,9 +24,14 @@ pub mod effect;
 pub mod facts;
 pub mod identify;
 pub mod input;
+pub mod party;
+pub mod passing_on;
 pub mod phase;
+pub mod proving;
+pub mod questions;
 pub mod request;
 pub mod show;
+pub mod transcript;
 pub mod view;
 pub mod wrap_up;
 
@@ -60,10 +66,15 @@ impl Call {
         profile: Arc<Profile>,
         now: Now,
     ) -> (Self, Vec<Effect>) {
-        let facts = Facts::new(id, delivered, profile, now.wall);
-        let (caller, dnis, intent) =
-            (facts.caller.clone(), facts.dnis.clone(), facts.intent.clone());
-        let look_up = Effect::LookUp { caller, dnis, intent };
+        let claimed = delivered.claimed_customer.clone();
+        let facts = Facts::new(id, delivered, profile, now);
+        let look_up = Effect::LookUp {
+            caller: facts.caller.clone(),
+            dnis: facts.dnis.clone(),
+            intent: facts.intent.clone(),
+            claimed,
+            direction: facts.direction,
+        };
         let phase = Phase::LookingUp { until: now.up + phase::LOOK_UP_MAX };
         let mut call = Self { facts, phase, shown: None };
         let effects = call.publish_then(vec![look_up]);
@@ -103,7 +114,7 @@ impl Call {
     /// The call as its agent sees it.
     #[must_use]
     pub fn view(&self) -> CallView {
-        show::view(&self.facts, &self.phase)
+        show::view(self)
     }
 
     fn advance(&mut self, phase: Phase, input: Input, now: Now) -> (Phase, Vec<Effect>) {
@@ -121,9 +132,35 @@ impl Call {
             (phase, Input::PasswordJudged { judgement, reply }) => {
                 self.password_judged(phase, judgement, reply, now)
             }
+            (phase, Input::PartyLookedUp { said, by, reply, found }) => {
+                self.party_looked_up(phase, &said, &by, reply, found, now)
+            }
+            (phase, Input::SecurityReset { reply, after }) => {
+                let effects = self.security_reset(reply, after, now);
+                (phase, effects)
+            }
+            (phase, Input::Unblocked { reply, after }) => {
+                (phase, self.unblocked(reply, after, now))
+            }
+            (
+                phase,
+                input @ (Input::ProofMaterial { .. }
+                | Input::LetterCompared { .. }
+                | Input::AppTapped { .. }),
+            ) => (phase, self.proving(input, now)),
             (phase, Input::Event(CallEvent::ConnectionCleared(cause))) => {
                 self.cleared(phase, cause, now)
             }
+            (
+                phase,
+                Input::Event(
+                    event @ (CallEvent::Held
+                    | CallEvent::Retrieved
+                    | CallEvent::AgentJoined(_)
+                    | CallEvent::AgentLeft(_)
+                    | CallEvent::Transferred { .. }),
+                ),
+            ) => self.platform_moves(phase, event, now),
             (phase, Input::Shutdown) => self.shut_down(phase, now),
             (phase, Input::MakeRoom) => self.make_room(phase, now),
 

@@ -1,10 +1,12 @@
 //! What a desktop may ask of a call (contract §6), and why it may be refused.
 
-use crate::model::customer::Role;
+use crate::call::input::TransferTo;
 use crate::model::digits::SecretText;
 use crate::model::ids::AgentId;
 use crate::model::ids::CustomerId;
 use crate::model::ids::FactKey;
+use crate::model::party::PartyRole;
+use crate::outbound::Method;
 
 /// Who asks: from the token of the desktop's socket.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -13,9 +15,35 @@ pub struct Asker {
     pub agent: AgentId,
     /// Whether the token carries `supervisor`.
     pub supervisor: bool,
+    /// The teams the token names (C50: `gich` may not call back themselves).
+    pub groups: Vec<String>,
 }
 
-/// One request of a desktop. Grows with the product; a word that is not here yet is answered `not_now`.
+/// Whom the agent speaks with, as the agent says it (C06, C11–C16).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PartySaid {
+    /// The part they play.
+    pub role: PartyRole,
+    /// Whose account, if it is not known yet or another than the call found.
+    pub customer: Option<CustomerId>,
+    /// Whether the client is there and will answer (C13).
+    pub client_present: Option<bool>,
+    /// Whether the client lets the other person go on (C14).
+    pub permission: Option<bool>,
+}
+
+/// What came of our proof on an outbound call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ProofResult {
+    /// The customer accepted it.
+    Accepted,
+    /// The customer will not go on.
+    Declined,
+    /// The customer rings the published number instead.
+    CallBack,
+}
+
+/// One request of a desktop.
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Take an unclaimed call.
@@ -26,13 +54,8 @@ pub enum Request {
     CollectPin,
     /// Stop asking.
     CancelPin,
-    /// Say whom one speaks with. Completed by the issue on the whole security check.
-    SetParty {
-        /// `client`, `representative` …
-        role: Role,
-        /// Whose account, if known now.
-        customer: Option<CustomerId>,
-    },
+    /// Say whom one speaks with.
+    SetParty(PartySaid),
     /// The password the caller said.
     Password(SecretText),
     /// Show an answer (policies with `reveal = "on_click"`).
@@ -53,6 +76,39 @@ pub enum Request {
     },
     /// The questions are over: decide with what was marked.
     Finish,
+    /// The offer of a call-back was taken up or refused (C48, C49).
+    OfferCallback {
+        /// Whether the caller wants it.
+        accepted: bool,
+    },
+    /// The agent believes that this is not the client (C02, C07, C79).
+    ReportBogus {
+        /// What made them think so.
+        details: String,
+    },
+    /// Prove who we are, in the way the customer chose (OB-1).
+    Prove(Option<Method>),
+    /// What came of it.
+    Proof(ProofResult),
+    /// Pass the call on (C83, X31).
+    Transfer {
+        /// To whom.
+        to: TransferTo,
+        /// Whether the agents spoke with each other: a warm hand-on carries the check.
+        warm: bool,
+    },
+    /// Reset the security details of a customer who has passed (C46).
+    ResetSecurity {
+        /// Why.
+        reason: String,
+    },
+    /// Lift the block of a customer who has passed (C72).
+    Unblock {
+        /// Why.
+        reason: String,
+    },
+    /// The reminder was read out (C43).
+    Acknowledge,
     /// Close the call with a disposition.
     WrapUp {
         /// The disposition.
@@ -71,12 +127,20 @@ impl Request {
             Self::Release => "release",
             Self::CollectPin => "collect_pin",
             Self::CancelPin => "cancel_pin",
-            Self::SetParty { .. } => "set_party",
+            Self::SetParty(_) => "set_party",
             Self::Password(_) => "password",
             Self::Reveal(_) => "reveal",
             Self::Mark { .. } => "mark",
             Self::Answer { .. } => "answer",
             Self::Finish => "finish",
+            Self::OfferCallback { .. } => "offer_callback",
+            Self::ReportBogus { .. } => "report_bogus",
+            Self::Prove(_) => "prove",
+            Self::Proof(_) => "proof",
+            Self::Transfer { .. } => "transfer",
+            Self::ResetSecurity { .. } => "reset_security",
+            Self::Unblock { .. } => "unblock",
+            Self::Acknowledge => "acknowledge",
             Self::WrapUp { .. } => "wrap_up",
         }
     }
@@ -93,6 +157,14 @@ pub enum Refusal {
     NoSuchCall,
     /// No such question in this call.
     NoSuchQuestion,
+    /// Nothing is on file to compare an answer with.
+    NothingOnFile,
+    /// No customer has that id.
+    NoSuchCustomer,
+    /// The record belongs to somebody who plays another part.
+    WrongParty,
+    /// This agent has looked at too many answers within the hour (5.7).
+    Quota,
     /// We are too busy or a store is down; try again.
     Unavailable,
 }
@@ -106,6 +178,10 @@ impl Refusal {
             Self::NotYours => "not_yours",
             Self::NoSuchCall => "no_such_call",
             Self::NoSuchQuestion => "no_such_question",
+            Self::NothingOnFile => "nothing_on_file",
+            Self::NoSuchCustomer => "no_such_customer",
+            Self::WrongParty => "wrong_party",
+            Self::Quota => "quota",
             Self::Unavailable => "unavailable",
         }
     }
@@ -118,6 +194,10 @@ impl Refusal {
             Self::NotYours => "another agent has this call; ask them to release it",
             Self::NoSuchCall => "there is no such call, or it is not yours to see",
             Self::NoSuchQuestion => "this call asks no such question; use a key of its questions",
+            Self::NothingOnFile => "no answer is on file for this question; mark it as wrong, or ask another",
+            Self::NoSuchCustomer => "no customer has this id; ask for it again",
+            Self::WrongParty => "this record is not a representative's own; with the client's id the client has to be present",
+            Self::Quota => "you have looked at as many answers as an agent may within an hour; type what the caller says instead",
             Self::Unavailable => "this cannot be done at the moment; try again in a few seconds",
         }
     }

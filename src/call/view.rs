@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::call::facts::QuestionKind;
+use crate::call::facts::Who;
 use crate::model::auth::Authentication;
 use crate::model::auth::PinResult;
 use crate::model::caller::CallerClass;
@@ -14,6 +16,9 @@ use crate::model::ids::CustomerId;
 use crate::model::ids::FactKey;
 use crate::model::ids::PlatformCallId;
 use crate::model::ids::QueueName;
+use crate::model::party::PartyRole;
+use crate::outbound::Purpose;
+use crate::outbound::step::ProofView;
 
 /// The whole current state of one call.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -61,7 +66,25 @@ pub struct CallView {
     /// Questions, when they are due.
     pub questions: Option<QuestionsView>,
     /// Outbound proof; always null on inbound calls.
-    pub proof: Option<()>,
+    pub proof: Option<ProofView>,
+    /// Why we call; outbound calls only.
+    pub purpose: Option<Purpose>,
+    /// Whom the call is with.
+    pub party: Option<PartyView>,
+    /// What the agent should say now, to be read out.
+    pub say: Option<String>,
+    /// What must never be said, whatever is asked.
+    pub never_say: Vec<String>,
+    /// The one thing to do next.
+    pub primary: Option<&'static str>,
+    /// What runs out, and when.
+    pub timer: Option<TimerView>,
+    /// The offer of a call-back.
+    pub call_back: Option<CallBackView>,
+    /// A sentence to be read out once and acknowledged (C43).
+    pub reminder: Option<String>,
+    /// New security details have to be set up before the call is complete (C21).
+    pub enrolment_required: bool,
     /// A sentence for the agent.
     pub message: Option<String>,
     /// What is allowed now.
@@ -70,6 +93,39 @@ pub struct CallView {
     pub notes: Vec<String>,
     /// What happened, the newest last, bounded.
     pub timeline: Vec<TimelineView>,
+}
+
+/// Whom the call is with (C11–C16).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PartyView {
+    /// The part they play.
+    pub role: PartyRole,
+    /// `agent` or `record`.
+    pub set_by: &'static str,
+    /// Whether the client is there, where that matters.
+    pub client_present: Option<bool>,
+    /// Whether the client lets them go on.
+    pub permission: Option<bool>,
+}
+
+/// What runs out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TimerView {
+    /// RFC 3339.
+    pub until: String,
+    /// `digit`.
+    pub what: &'static str,
+}
+
+/// The offer of a call-back (C48).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CallBackView {
+    /// Whether it is to be offered now.
+    pub offered: bool,
+    /// What the caller said to it.
+    pub accepted: Option<bool>,
+    /// `call_back`, `case_owner` or `trace`.
+    pub task: Option<&'static str>,
 }
 
 /// The customer on the screen-pop: no address, no birth date, no number (C26–C32).
@@ -117,6 +173,10 @@ pub struct PasswordView {
 /// The question panel.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct QuestionsView {
+    /// `check`, `transitional`, `call_back` or `employer`.
+    pub kind: QuestionKind,
+    /// The set of the profile.
+    pub set: String,
     /// Right answers needed.
     pub required: u8,
     /// Right answers so far.
@@ -136,6 +196,8 @@ pub struct QuestionView {
     pub reveal: &'static str,
     /// Whether the agent may only type what was said.
     pub blind: bool,
+    /// Whether there is anything to compare an answer with.
+    pub on_file: bool,
     /// The answer on file, only for the agent who may see it now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
@@ -148,6 +210,8 @@ pub struct QuestionView {
 pub struct TimelineView {
     /// RFC 3339.
     pub at: String,
+    /// Who did it.
+    pub who: Who,
     /// A short sentence, without a digit.
     pub what: String,
 }
@@ -160,7 +224,13 @@ impl CallView {
         for item in view.questions.iter_mut().flat_map(|questions| &mut questions.items) {
             item.answer = None;
         }
+        // A code is for the one who reads it out.
+        if let Some(proof) = &mut view.proof {
+            proof.speak = None;
+            proof.reference = None;
+        }
         view.actions.retain(|action| *action == "claim");
+        view.primary = view.primary.filter(|action| *action == "claim");
         view
     }
 }

@@ -6,12 +6,14 @@ use crate::call::effect::Effect;
 use crate::call::effect::EndedCall;
 use crate::call::effect::LastState;
 use crate::call::effect::Prompt;
+use crate::call::facts::Who;
 use crate::call::input::CallEvent;
 use crate::call::input::HandOver;
 use crate::call::input::Input;
 use crate::call::phase::HAND_OVER_MAX;
 use crate::call::phase::PROMPT_MAX;
 use crate::call::phase::Phase;
+use crate::follow_up::Occasion;
 use crate::model::auth::Authentication;
 use crate::model::auth::PinResult;
 use crate::model::cause::Cause;
@@ -20,6 +22,7 @@ use crate::model::time::Now;
 impl Call {
     /// Sends the caller on to the queue.
     pub(crate) fn hand_over(&mut self, answered: bool, now: Now) -> (Phase, Vec<Effect>) {
+        self.facts.with_agent = true;
         let to = self.facts.queue_uri.clone();
         self.facts.note(now.wall, format!("handing over to queue {}", self.facts.queue));
         let phase = Phase::HandingOver { answered, until: now.up + HAND_OVER_MAX };
@@ -40,7 +43,7 @@ impl Call {
                 self.hand_over(false, now)
             }
             (Phase::HandingOver { .. }, Input::Event(CallEvent::HandedOver(HandOver::Done))) => {
-                self.facts.note(now.wall, "handed over");
+                self.facts.note_of(Who::Platform, now.wall, "handed over");
                 (Phase::HandedOver { until: now.up + self.facts.handed_over_max }, vec![])
             }
             (
@@ -83,7 +86,7 @@ impl Call {
             Phase::WrapUp { .. } | Phase::Released => (phase, vec![]),
             phase if phase.attempt_open() => {
                 self.facts.ended_at = Some(now.wall);
-                self.facts.note(now.wall, "caller hung up");
+                self.facts.note_of(Who::Caller, now.wall, "caller hung up");
                 (phase, vec![])
             }
             Phase::Capture { .. } => {
@@ -129,6 +132,17 @@ impl Call {
             return vec![];
         }
         self.facts.books_closed = true;
+        let mut effects = vec![];
+        if self.facts.authentication == Authentication::Failed && !self.facts.followed_up {
+            // C04: a failure never goes without a recorded follow-up.
+            self.facts.followed_up = true;
+            let role = self.facts.party.as_ref().map_or("unknown", |party| party.role.word());
+            self.facts.notes.push(self.facts.profile.texts.failed_outcome.clone());
+            effects.push(Effect::FollowUp(Occasion::PartyEnded {
+                role: role.into(),
+                outcome: self.facts.profile.texts.failed_outcome.clone(),
+            }));
+        }
         let pin = self.facts.pin.as_ref().and_then(|pin| pin.result);
         let abandoned = pin == Some(PinResult::Abandoned) && !self.facts.attempt_made;
         let outcome = if abandoned && self.facts.authentication == Authentication::NotAuthenticated
@@ -141,7 +155,8 @@ impl Call {
         self.facts.counted |= count;
         let (class, last) = (self.facts.class, self.last_state());
         let ended = EndedCall { class, outcome, count, pin, last };
-        vec![Effect::Ended(Box::new(ended))]
+        effects.push(Effect::Ended(Box::new(ended)));
+        effects
     }
 
     fn last_state(&self) -> LastState {
@@ -150,6 +165,7 @@ impl Call {
             customer: self.facts.customer.as_ref().map(|known| known.id.clone()),
             started_at: self.facts.started_at,
             ended_at: self.facts.ended_at,
+            transcript: self.facts.transcript.clone(),
         }
     }
 

@@ -191,6 +191,7 @@ impl Witness {
             name: None,
             roles: vec![TokenRole::Supervisor],
             queues: vec![],
+            groups: vec![],
             expires_at: self.clock.wall().after(Duration::from_mins(1)),
         };
         let view = View::new(&everything, None);
@@ -319,6 +320,7 @@ fn configuration(
         "[http]\nlisten = \"{http}\"\n\
          [sip]\nlisten = [\"udp:127.0.0.1:0\"]\nqueue_uri = \"sip:queue@127.0.0.1:5070\"\nhanded_over_max_seconds = 120\n\
          [sip.trunks.demo]\naddresses = [\"127.0.0.0/8\"]\ntrust_identity = true\n\
+         [limits]\nfailure_margin_percent = 0\nfailures_per_prefix = 0\n\
          [records]\nurl = \"sqlite://{}\"\n\
          [log]\nlevel = \"error\"\n",
         folder.join("records.db").display(),

@@ -12,13 +12,16 @@ pub mod http;
 pub mod intents;
 #[cfg(feature = "daemon")]
 pub mod layers;
+pub mod limits;
 pub mod log;
 pub mod nearest;
+pub mod outbox;
 pub mod pin;
 pub mod policy;
 pub mod problem;
 pub mod prompts;
 pub mod queues;
+pub mod rehearsal;
 pub mod rtp;
 pub mod secret;
 pub mod shutdown;
@@ -41,6 +44,8 @@ use crate::config::intents::Intents;
 #[cfg(feature = "daemon")]
 pub use crate::config::layers::load;
 use crate::config::log::Log;
+use crate::config::outbox::Iam;
+use crate::config::outbox::Outbox;
 use crate::config::pin::Pin;
 use crate::config::policy::Policy;
 use crate::config::problem::Finding;
@@ -48,6 +53,7 @@ pub use crate::config::problem::Problem;
 pub use crate::config::problem::Problems;
 use crate::config::prompts::Prompts;
 use crate::config::queues::Queues;
+use crate::config::rehearsal::Rehearsal;
 use crate::config::rtp::Rtp;
 use crate::config::shutdown::Shutdown;
 use crate::config::sip::Sip;
@@ -57,6 +63,7 @@ use crate::config::stores::Stores;
 use crate::config::table::Outcome;
 use crate::config::table::Reading;
 use crate::config::table::Table;
+use crate::limits::Rules;
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,8 +74,12 @@ pub struct Config {
     pub sip: Sip,
     /// `[rtp]`
     pub rtp: Rtp,
-    /// `[records]`, `[outbox]`
+    /// `[records]`
     pub stores: Stores,
+    /// `[outbox]`
+    pub outbox: Outbox,
+    /// `[iam]`
+    pub iam: Iam,
     /// `[auth]`
     pub auth: Auth,
     /// `[pin]`
@@ -83,8 +94,12 @@ pub struct Config {
     pub intents: Intents,
     /// `[desktop]`
     pub desktop: Desktop,
+    /// `[limits]`
+    pub limits: Rules,
     /// `[shutdown]`
     pub shutdown: Shutdown,
+    /// `[rehearsal]`
+    pub rehearsal: Rehearsal,
     /// `[log]`
     pub log: Log,
     idle: Vec<String>,
@@ -112,6 +127,18 @@ impl Config {
                 self.http.listen
             ));
         }
+        if !self.rehearsal.clock_ahead.is_zero() {
+            warnings.push(format!(
+                "rehearsal.clock_ahead: the calendar runs {} s ahead; tokens, letters and audit lines carry that time",
+                self.rehearsal.clock_ahead.as_secs()
+            ));
+        }
+        if self.outbox.webhook_url.is_some() && self.outbox.webhook_secret_file.is_none() {
+            warnings.push(
+                "outbox.webhook_url without webhook_secret_file: its receiver cannot tell whether an item is ours"
+                    .to_owned(),
+            );
+        }
         let outside = self.sip.listen.iter().any(|address| !address.ip().is_loopback());
         if outside && self.sip.trunks.is_empty() {
             warnings.push(
@@ -128,6 +155,8 @@ impl Config {
             sip: sip::read(root.table("sip")),
             rtp: rtp::read(root.table("rtp")),
             stores: stores::read(&mut root),
+            outbox: outbox::read(root.table("outbox")),
+            iam: outbox::read_iam(root.table("iam")),
             auth: auth::read(root.table("auth")),
             pin: pin::read(root.table("pin")),
             policy: policy::read(root.table("policy")),
@@ -135,7 +164,9 @@ impl Config {
             prompts: prompts::read(root.table("prompts")),
             intents: intents::read(root.table("intents")),
             desktop: desktop::read(root.table("desktop")),
+            limits: limits::read(root.table("limits")),
             shutdown: shutdown::read(root.table("shutdown")),
+            rehearsal: rehearsal::read(root.table("rehearsal")),
             log: log::read(root.table("log")),
             idle: Vec::new(),
         };

@@ -1,4 +1,4 @@
-//! `[sessions]`, `[records]`, `[outbox]`: where things are kept.
+//! `[sessions]`, `[records]`: where things are kept.
 
 use std::path::PathBuf;
 
@@ -11,8 +11,6 @@ use crate::config::table::complaint;
 pub struct Stores {
     /// The `SQLite` file; none: in the state folder.
     pub records: Option<PathBuf>,
-    /// The folder of outgoing letters and messages; none: beside the records.
-    pub outbox: Option<PathBuf>,
 }
 
 pub(crate) fn read(root: &mut Table<'_>) -> Stores {
@@ -23,11 +21,7 @@ pub(crate) fn read(root: &mut Table<'_>) -> Stores {
     let mut records = root.table("records");
     let file = records.optional("url", records_file);
     records.end();
-
-    let mut outbox = root.table("outbox");
-    let directory = outbox.path("directory");
-    outbox.end();
-    Stores { records: file, outbox: directory }
+    Stores { records: file }
 }
 
 fn records_file(text: &str) -> Result<PathBuf, Complaint> {

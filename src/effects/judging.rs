@@ -8,6 +8,7 @@ use crate::call::input::After;
 use crate::call::input::Down;
 use crate::call::input::Judgement;
 use crate::effects::World;
+use crate::effects::lookup::nobody;
 use crate::effects::timed;
 use crate::model::auth::Verdict;
 use crate::model::digits::Positions;
@@ -32,10 +33,15 @@ pub(super) async fn judge(
             Ok(_) => (Some(id), None),
             Err(Down) => return Judgement::Unavailable,
         },
-        Subject::Stranger(_) => (None, None),
+        Subject::Stranger(_) => match nobody() {
+            Some(id) => match timed("sealed_pin", world.records.sealed_pin(&id)).await {
+                Ok(_) => (Some(id), None),
+                Err(Down) => return Judgement::Unavailable,
+            },
+            None => (None, None),
+        },
     };
-    let nobody = || CustomerId::try_from("nobody".to_owned()).ok();
-    let Some(account) = account.or_else(nobody) else { return Judgement::Unavailable };
+    let Some(account) = account else { return Judgement::Unavailable };
     judged(world.pins.verify(&account, sealed, positions, keys).await)
 }
 
@@ -65,10 +71,11 @@ fn judged(outcome: Result<Verdict, PinError>) -> Judgement {
 }
 
 pub(super) async fn standing_of(world: &World, customer: Option<CustomerId>) -> After {
-    let account = match customer {
+    let there = customer.is_some();
+    let account = match customer.or_else(nobody) {
         Some(id) => timed("account", world.records.account(&id)).await.ok().flatten(),
         None => None,
     };
-    let standing = account.map_or(Standing::Open, |account| account.standing());
+    let standing = account.filter(|_| there).map_or(Standing::Open, |account| account.standing());
     After { standing, call_failed: false }
 }

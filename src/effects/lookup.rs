@@ -11,28 +11,42 @@ use crate::call::input::NumberMatch;
 use crate::call::input::NumberOnFile;
 use crate::call::input::PresentedIntent;
 use crate::effects::World;
+use crate::effects::guarding::restrict;
 use crate::effects::timed;
+use crate::model::call_kind::Direction;
+use crate::limits::Source;
 use crate::model::caller::Caller;
 use crate::model::ids::CustomerId;
 use crate::model::number::PhoneNumber;
-use crate::model::time::Timestamp;
+use crate::model::time::Now;
 use crate::sessions::Redeemed;
 
+/// What a call brings along to be looked up.
+pub(crate) struct Asked {
+    pub(crate) caller: Caller,
+    pub(crate) dnis: String,
+    pub(crate) intent: Option<PresentedIntent>,
+    pub(crate) claimed: Option<CustomerId>,
+    pub(crate) direction: Direction,
+}
+
 /// Looks a caller up before answer.
-pub(crate) async fn caller(
-    world: &World,
-    caller: &Caller,
-    dnis: &str,
-    intent: Option<PresentedIntent>,
-    now: Timestamp,
-) -> Lookup {
-    let number = caller.number();
+pub(crate) async fn caller(world: &World, asked: Asked, now: Now) -> Lookup {
+    let Asked { caller, dnis, intent, claimed, direction } = asked;
+    let source = world.guard.source(&caller);
+    let wall = now.wall;
+    let dialled = PhoneNumber::parse_lenient(&dnis, None).ok();
+    // On an outbound call the customer is the one we dialled.
+    let number = match direction {
+        Direction::Inbound => caller.number(),
+        Direction::Outbound => dialled.as_ref(),
+    };
     let intent = match intent {
         None => IntentFound::NotPresented,
         Some(PresentedIntent::Unreadable) => IntentFound::Refused("unreadable"),
         Some(PresentedIntent::Handle(handle)) => {
-            match world.sessions.redeem_intent(&handle, now).await {
-                Ok(Redeemed::Good(intent)) => match known(world, &intent.customer, number).await {
+            match world.sessions.redeem_intent(&handle, wall).await {
+                Ok(Redeemed::Good(intent)) => match known(world, &intent.customer, number, wall).await {
                     Err(Down) => IntentFound::Refused("unavailable"),
                     Ok(customer) => IntentFound::Good {
                         customer,
@@ -40,7 +54,7 @@ pub(crate) async fn caller(
                         dnis_agrees: intent
                             .dnis
                             .as_deref()
-                            .is_none_or(|announced| same_number(announced, dnis)),
+                            .is_none_or(|announced| same_number(announced, &dnis)),
                     },
                 },
                 Ok(Redeemed::Expired) => IntentFound::Refused("expired"),
@@ -53,7 +67,43 @@ pub(crate) async fn caller(
     if let IntentFound::Refused(why) = intent {
         counter!("countersign_intents_refused_total", "why" => why).increment(1);
     }
-    Lookup { by_number: by_number(world, number).await, intent }
+    let mut intent = intent;
+    let mut by_number = match (by_number(world, number, wall).await, claimed) {
+        (Ok(NumberMatch::One(owner)), Some(claimed)) if owner.id == claimed => {
+            Ok(NumberMatch::One(owner))
+        }
+        // A claim names whom a shared or unknown number could not; it proves nothing.
+        (Ok(_), Some(claimed)) => {
+            let found = known(world, &claimed, number, wall).await;
+            found.map(|found| found.map_or(NumberMatch::Nobody, NumberMatch::One))
+        }
+        (found, _) => found,
+    };
+    let mut alarm = None;
+    if direction == Direction::Outbound {
+        return Lookup { by_number, intent, alarm };
+    }
+    // Whoever comes by the app has shown more than a number (5.8).
+    if !matches!(intent, IntentFound::Good { number_agrees: true, .. })
+        && let Some(found) = about(&mut intent, &mut by_number)
+    {
+        let advice = world.guard.asked(&source, found.id.as_str(), now);
+        alarm = restrict(found, advice);
+    }
+    Lookup { by_number, intent, alarm }
+}
+
+/// Whom the call would be about.
+fn about<'a>(
+    intent: &'a mut IntentFound,
+    by_number: &'a mut Result<NumberMatch, Down>,
+) -> Option<&'a mut Known> {
+    match (intent, by_number) {
+        (IntentFound::Good { customer: Some(known), .. }, _) | (_, Ok(NumberMatch::One(known))) => {
+            Some(known)
+        }
+        _ => None,
+    }
 }
 
 /// Whether two dialled numbers are one, however they are written.
@@ -62,32 +112,62 @@ fn same_number(one: &str, other: &str) -> bool {
     one == other || matches!((plain(one), plain(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-async fn by_number(world: &World, number: Option<&PhoneNumber>) -> Result<NumberMatch, Down> {
+async fn by_number(
+    world: &World,
+    number: Option<&PhoneNumber>,
+    now: Timestamp,
+) -> Result<NumberMatch, Down> {
     let Some(number) = number else { return Ok(NumberMatch::Nobody) };
     let owners = timed("by_number", world.records.customers_with_number(number, 2)).await?;
     match owners.as_slice() {
         [] => Ok(NumberMatch::Nobody),
         [one] => {
-            let found = known(world, one, Some(number)).await?;
+            let found = known(world, one, Some(number), now).await?;
             Ok(found.map_or(NumberMatch::Nobody, NumberMatch::One))
         }
         _ => Ok(NumberMatch::Several),
     }
 }
 
-/// The customer with the keyed number.
-pub(crate) async fn keyed(world: &World, claimed: &Claimed) -> Result<Option<Box<Known>>, Down> {
+/// The customer with the keyed number. Advice is asked and records are read in the same way whether
+/// or not there is one (5.1).
+pub(crate) async fn keyed(
+    world: &World,
+    claimed: &Claimed,
+    source: Option<Source>,
+    now: Now,
+) -> Result<Option<Box<Known>>, Down> {
+    let advice = source.map(|source| world.guard.asked(&source, &claimed.0, now));
     let owner = timed("by_keypad", world.records.customer_by_keypad(&claimed.0)).await?;
-    match owner {
-        Some(id) => known(world, &id, None).await,
-        None => Ok(None),
+    let there = owner.is_some();
+    let Some(id) = owner.or_else(nobody) else { return Ok(None) };
+    let mut found = known(world, &id, None, now.wall).await?.filter(|_| there);
+    if let (Some(found), Some(advice)) = (&mut found, advice) {
+        // The class was decided before anything was keyed.
+        let _ = restrict(found, advice);
     }
+    Ok(found)
+}
+
+/// An id for reads that are made for their time alone; what they find is never used.
+pub(super) fn nobody() -> Option<CustomerId> {
+    CustomerId::try_from("no customer".to_owned()).ok()
+}
+
+/// The customer whom an agent named.
+pub(crate) async fn named(
+    world: &World,
+    id: &CustomerId,
+    now: Timestamp,
+) -> Result<Option<Box<Known>>, Down> {
+    known(world, id, None, now).await
 }
 
 async fn known(
     world: &World,
     id: &CustomerId,
     number: Option<&PhoneNumber>,
+    now: Timestamp,
 ) -> Result<Option<Box<Known>>, Down> {
     let customer = timed("customer", world.records.customer(id)).await?;
     let account = timed("account", world.records.account(id)).await?;
@@ -98,7 +178,7 @@ async fn known(
         entry.since.map_or(NumberOnFile::Undated, NumberOnFile::Since)
     });
     Ok(Some(Box::new(Known {
-        id: customer.id,
+        seed: world.pins.question_seed(&customer.id, account.round),
         name: customer.name,
         role: customer.role,
         flags: customer.flags,
@@ -106,5 +186,12 @@ async fn known(
         has_pin: account.has_pin(),
         number,
         answers: customer.facts,
+        represents: customer.represents,
+        failed_calls: account.failed_calls,
+        has_number: !customer.numbers.is_empty(),
+        compensated: account.compensated,
+        recently_asked: account.recently_asked(),
+        disclosed: account.disclosed_lately(now),
+        id: customer.id,
     })))
 }

@@ -3,6 +3,9 @@
 //! What goes to the records goes through one queue per call, so that it is stored in the order in
 //! which it was decided; the call itself never waits.
 
+mod afterwards;
+pub mod guarding;
+pub mod in_app;
 mod judging;
 mod lookup;
 pub mod replies;
@@ -31,17 +34,22 @@ use crate::call::input::Down;
 use crate::call::input::Input;
 use crate::call::input::Ticket;
 use crate::call::view::CallView;
+use crate::effects::guarding::CallWatch;
+use crate::effects::guarding::Guard;
+use crate::effects::in_app::InApp;
 use crate::effects::replies::Replies;
 use crate::engine::CallHandle;
 use crate::engine::Effects;
 use crate::engine::Taken;
 use crate::engine::clock::Clock;
 use crate::model::auth::Verdict;
+use crate::model::ids::AgentId;
 use crate::model::ids::CallId;
 use crate::model::ids::CustomerId;
 use crate::model::time::Timestamp;
 use crate::pin::workers::PinWorkers;
 use crate::platform::Leg;
+use crate::policy::Profile;
 use crate::push::hub::Hub;
 use crate::push::hub::Published;
 use crate::records;
@@ -54,6 +62,7 @@ use crate::records::RecordsError;
 use crate::records::Reservation;
 use crate::records::Settlement;
 use crate::sessions::Sessions;
+use crate::stats::Shared as Stats;
 
 /// Store work that waits for one call at the most.
 const QUEUE_LEN: usize = 64;
@@ -70,12 +79,18 @@ pub struct World {
     pub pins: PinWorkers,
     /// The desktops.
     pub hub: Arc<Hub>,
+    /// Who asks too often.
+    pub guard: Arc<Guard>,
     /// The clocks.
     pub clock: Clock,
     /// Whose tasks the work is.
     pub tasks: TaskTracker,
     /// Desktop requests that wait for their answer.
     pub replies: Replies,
+    /// What customers' apps show of the calls we make.
+    pub in_app: InApp,
+    /// What supervisors watch.
+    pub stats: Arc<Stats>,
 }
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -86,13 +101,21 @@ pub struct Carrier {
     call: CallId,
     leg: Box<dyn Leg>,
     queue: mpsc::Sender<Work>,
+    profile: Arc<Profile>,
     customer: Option<CustomerId>,
+    agent: Option<AgentId>,
+    watch: CallWatch,
 }
 
 impl Carrier {
     /// A carrier with its leg and its store queue.
     #[must_use]
-    pub fn new(world: Arc<World>, call: CallId, leg: Box<dyn Leg>) -> Self {
+    pub fn new(
+        world: Arc<World>,
+        call: CallId,
+        leg: Box<dyn Leg>,
+        profile: Arc<Profile>,
+    ) -> Self {
         let (queue, mut work) = mpsc::channel::<Work>(QUEUE_LEN);
         world.tasks.spawn(async move {
             while let Some(next) = work.recv().await {
@@ -100,7 +123,16 @@ impl Carrier {
             }
         });
         gauge!("countersign_active_calls").increment(1);
-        Self { world, call, leg, queue, customer: None }
+        Self {
+            world,
+            call,
+            leg,
+            queue,
+            profile,
+            customer: None,
+            agent: None,
+            watch: CallWatch::default(),
+        }
     }
 
     /// Queues store work whose answer the call waits for.
@@ -137,10 +169,13 @@ impl Carrier {
 
     fn publish(&mut self, view: CallView, taken: Taken) {
         self.customer = view.customer.as_ref().map(|customer| customer.id.clone());
+        self.agent.clone_from(&view.agent);
+        self.world.stats.observe(&view, taken.now.wall);
         self.world.hub.publish(Published { call: view, taken_in: taken.instant });
     }
 
     fn ended(&self, ended: EndedCall, taken: Taken) {
+        self.world.stats.observe(&ended.last.view, taken.now.wall);
         let class = ended.class.map_or("none", |class| class.word());
         if ended.count {
             count(class, ended.outcome);
@@ -161,18 +196,24 @@ impl Carrier {
     }
 
     fn record(&self, last: LastState) -> CallRecord {
+        let mut view = serde_json::to_value(last.view.for_watchers()).unwrap_or_default();
+        if let Some(fields) = view.as_object_mut() {
+            let transcript = serde_json::to_value(&last.transcript).unwrap_or_default();
+            fields.insert("transcript".into(), transcript);
+        }
         CallRecord {
             id: self.call.clone(),
             started_at: last.started_at,
             ended_at: last.ended_at,
             customer: last.customer,
-            view: serde_json::to_value(last.view.for_watchers()).unwrap_or_default(),
+            view,
         }
     }
 }
 
 impl Effects for Carrier {
     fn start(&mut self, effect: Effect, taken: Taken, call: &CallHandle) {
+        self.watch.notice(&effect, &self.world.guard, &self.call, (taken.now, taken.instant));
         match effect {
             Effect::Publish(view) => self.publish(*view, taken),
             Effect::Answer => self.leg.answer(),
@@ -195,13 +236,18 @@ impl Carrier {
         let world = Arc::clone(&self.world);
         let now = taken.now.wall;
         match effect {
-            Effect::LookUp { caller, dnis, intent } => {
-                let work = async move { lookup::caller(&world, &caller, &dnis, intent, now).await };
-                self.ask(call, async move { Input::LookedUp(Box::new(work.await)) });
+            Effect::LookUp { caller, dnis, intent, claimed, direction } => {
+                let asked = lookup::Asked { caller, dnis, intent, claimed, direction };
+                let at = taken.now;
+                self.ask(call, async move {
+                    Input::LookedUp(Box::new(lookup::caller(&world, asked, at).await))
+                });
             }
             Effect::LookUpKeyed(claimed) => {
+                let source = self.watch.source();
                 self.ask(call, async move {
-                    Input::KeyedLookedUp(lookup::keyed(&world, &claimed).await)
+                    let found = lookup::keyed(&world, &claimed, source, taken.now).await;
+                    Input::KeyedLookedUp(found)
                 });
             }
             Effect::Draw(subject) => self.draw(subject, taken, call),
@@ -220,7 +266,8 @@ impl Carrier {
                 let stored = record_result(result);
                 let work = async move {
                     let after = world.records.call_result(&id, &customer, stored, rule, now);
-                    timed("call_result", after).await.map(after_event)
+                    let after = timed("call_result", after).await;
+                    after.map(|after| after_event(&world.stats, now, after))
                 };
                 if result == CallResult::Abandoned {
                     self.later(async move { report("call_result", work.await.map(drop)) });
@@ -232,11 +279,18 @@ impl Carrier {
                 let judgement = judging::judge_password(&world, customer, said).await;
                 Input::PasswordJudged { judgement, reply }
             }),
+            Effect::AuditReveal { question, by, reply }
+                if !self.watch.may_reveal(&by, &world.guard, taken.now) =>
+            {
+                counter!("countersign_quota_refused_total").increment(1);
+                let audited = Ok(None);
+                self.ask(call, async move { Input::Revealed { question, by, reply, audited } });
+            }
             Effect::AuditReveal { question, by, reply } => {
                 let body = serde_json::json!({ "question": question });
                 let entry = self.audit(taken, by.to_string(), "answer_revealed", body);
                 self.ask(call, async move {
-                    let audited = timed("audit", world.records.audit(entry)).await;
+                    let audited = timed("audit", world.records.audit(entry)).await.map(Some);
                     Input::Revealed { question, by, reply, audited }
                 });
             }
@@ -246,6 +300,15 @@ impl Carrier {
                     report("audit", timed("audit", world.records.audit(entry)).await);
                 });
             }
+            other @ (Effect::LookUpCustomer { .. }
+            | Effect::Asked { .. }
+            | Effect::ResetSecurity { .. }
+            | Effect::Unblock { .. }
+            | Effect::FollowUp(_)
+            | Effect::ProofMaterial { .. }
+            | Effect::CompareLetter { .. }
+            | Effect::ShowInApp(_)
+            | Effect::AwaitCallBack { .. }) => self.afterwards(other, taken, call),
             Effect::Publish(_)
             | Effect::Answer
             | Effect::Play(_)
@@ -259,22 +322,35 @@ impl Carrier {
         }
     }
 
-    fn draw(&self, subject: Subject, taken: Taken, call: &CallHandle) {
+    fn draw(&mut self, subject: Subject, taken: Taken, call: &CallHandle) {
         let world = Arc::clone(&self.world);
+        let key = self.watch.take_key();
         let now = taken.now.wall;
-        let made_up =
-            self.audit(taken, "system".into(), "positions_made_up", serde_json::json!({}));
+        let what = match &subject {
+            Subject::Account(_) | Subject::Closed(_) => "positions_asked",
+            Subject::Stranger(_) => "positions_made_up",
+        };
+        let asked = self.audit(taken, "system".into(), what, serde_json::json!({}));
         self.ask(call, async move {
-            Input::Drawn(match subject {
-                Subject::Account(id) | Subject::Closed(id) => {
-                    timed("challenge", world.records.challenge(&id, rand::random(), now)).await
+            // Sticky positions write nothing of their own. The line of the audit chain does, for
+            // everybody: nobody hears from the pause who exists (5.1).
+            let asking = async {
+                match subject {
+                    Subject::Account(id) | Subject::Closed(id) => {
+                        let challenge = world.records.challenge(&id, rand::random(), now);
+                        let (positions, noted) =
+                            tokio::join!(challenge, world.records.audit(asked));
+                        noted.and(positions)
+                    }
+                    Subject::Stranger(claimed) => {
+                        let noted = world.records.audit(asked).await;
+                        noted.map(|()| world.pins.made_up_positions(&claimed.0))
+                    }
                 }
-                // The same time on disk as a draw: nobody hears from the pause who exists (5.1).
-                Subject::Stranger(claimed) => {
-                    let noted = timed("challenge", world.records.audit(made_up)).await;
-                    noted.map(|()| world.pins.made_up_positions(&claimed.0))
-                }
-            })
+            };
+            let drawn = timed("challenge", asking).await;
+            world.guard.pace(key).await;
+            Input::Drawn(drawn)
         });
     }
 
@@ -321,10 +397,17 @@ impl Carrier {
         });
     }
 
-    fn settle(&self, ticket: Ticket, verdict: Option<Verdict>, taken: Taken, call: &CallHandle) {
+    fn settle(
+        &mut self,
+        ticket: Ticket,
+        verdict: Option<Verdict>,
+        taken: Taken,
+        call: &CallHandle,
+    ) {
         let world = Arc::clone(&self.world);
         let now = taken.now.wall;
         let customer = self.customer.clone();
+        let key = self.watch.take_key();
         let dummy = self.audit(taken, "system".into(), "pin_entry_refused", serde_json::json!({}));
         self.ask(call, async move {
             let how = match verdict {
@@ -332,20 +415,22 @@ impl Carrier {
                 Some(Verdict::Wrong) => Settlement::Wrong,
                 None => Settlement::Void,
             };
-            Input::Settled(match ticket {
+            let settled = match ticket {
                 Ticket::Attempt(attempt) => {
                     let attempt = AttemptId(attempt);
                     let settled = timed("settle", world.records.settle(attempt, how, now)).await;
                     if settled.is_err() {
                         world.tasks.spawn(void_later(Arc::clone(&world), attempt, now));
                     }
-                    settled.map(after_event)
+                    settled.map(|after| after_event(&world.stats, now, after))
                 }
                 Ticket::Dummy => match timed("settle", world.records.audit(dummy)).await {
                     Ok(()) => Ok(judging::standing_of(&world, customer).await),
                     Err(Down) => Err(Down),
                 },
-            })
+            };
+            world.guard.pace(key).await;
+            Input::Settled(settled)
         });
     }
 
@@ -356,6 +441,7 @@ impl Carrier {
             report("save_call", timed("save_call", world.records.save_call(record)).await);
         });
         self.world.hub.remove(&self.call);
+        self.world.stats.gone(&self.call);
     }
 }
 
@@ -396,16 +482,19 @@ fn count(class: &'static str, outcome: &'static str) {
 const fn record_result(result: CallResult) -> records::CallResult {
     match result {
         CallResult::Passed => records::CallResult::Passed,
+        CallResult::PassedCompensated => records::CallResult::PassedCompensated,
         CallResult::Failed => records::CallResult::Failed,
+        CallResult::ResetRequired => records::CallResult::ResetRequired,
         CallResult::Abandoned => records::CallResult::Abandoned,
     }
 }
 
-fn after_event(after: AccountAfter) -> After {
+fn after_event(stats: &Stats, now: Timestamp, after: AccountAfter) -> After {
     for fact in &after.facts {
         match fact {
             AccountFact::BecameBlocked => {
                 counter!("countersign_lockouts_total").increment(1);
+                stats.locked_out(now);
             }
             AccountFact::BecameResetRequired => {
                 counter!("countersign_resets_required_total").increment(1);

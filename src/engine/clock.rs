@@ -1,5 +1,6 @@
 //! The one place where the clocks are read.
 
+use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
@@ -13,13 +14,20 @@ use crate::model::time::Uptime;
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Instant,
+    ahead: Duration,
 }
 
 impl Clock {
     /// A clock that starts now.
     #[must_use]
     pub fn start() -> Self {
-        Self { started: Instant::now() }
+        Self::start_ahead(Duration::ZERO)
+    }
+
+    /// A clock whose calendar runs ahead, for rehearsals.
+    #[must_use]
+    pub fn start_ahead(ahead: Duration) -> Self {
+        Self { started: Instant::now(), ahead }
     }
 
     /// What both clocks show.
@@ -39,7 +47,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the place that reads the clock")]
     pub fn wall(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)).after(self.ahead)
     }
 
     /// Waits until the steady clock shows `until`.

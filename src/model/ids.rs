@@ -66,6 +66,10 @@ name!(
     PlatformCallId
 );
 name!(
+    /// The word a platform goes by: `sip`, `genesys` …
+    PlatformName
+);
+name!(
     /// An agent, as the token's `sub` names them.
     AgentId
 );

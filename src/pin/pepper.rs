@@ -65,6 +65,13 @@ impl Pepper {
         let index = u8::try_from(number % u64::from(Positions::COUNT)).unwrap_or_default();
         Positions::from_index(index).unwrap_or(Positions::FIRST)
     }
+
+    /// A number for the draw of questions: fixed for an account and a round.
+    pub fn question_seed(&self, account: &CustomerId, round: u64) -> u64 {
+        let parts = [b"questions".as_slice(), account.as_str().as_bytes(), &round.to_be_bytes()];
+        let digest = hmac(&self.positions_key, &parts);
+        digest.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
+    }
 }
 
 impl fmt::Debug for Pepper {

@@ -183,6 +183,13 @@ impl PinWorkers {
         self.pepper.made_up_positions(claimed)
     }
 
+    /// Decides which questions are drawn of an account in this round: not to be foretold, and the
+    /// same for everybody who rings before the round is over (5.6, X35).
+    #[must_use]
+    pub fn question_seed(&self, account: &CustomerId, round: u64) -> u64 {
+        self.pepper.question_seed(account, round)
+    }
+
     async fn judge(
         &self,
         account: &CustomerId,

@@ -16,9 +16,11 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::account::BlockRule;
+use crate::follow_up;
 use crate::model::caller::CallerClass;
 use crate::model::caller::NumberTrust;
 use crate::model::ids::FactKey;
+use crate::outbound;
 use crate::policy::table::Decision;
 use crate::policy::table::Next;
 use crate::policy::table::Row;
@@ -140,6 +142,10 @@ pub struct Profile {
     pub wrap_up_max: Duration,
     /// How long an unclaimed ended call stays visible.
     pub linger: Duration,
+    /// What follows after a call.
+    pub follow_up: follow_up::Rules,
+    /// How we prove ourselves on outbound calls.
+    pub outbound: outbound::rules::Rules,
     /// Sentences.
     pub texts: Texts,
     /// What an agent never says, shown beside every call.

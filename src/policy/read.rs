@@ -19,10 +19,12 @@ use toml::de::DeValue;
 use toml::de::ValueDeserializer;
 
 use crate::account::BlockRule;
+use crate::follow_up;
 use crate::model::caller::CallerClass;
 use crate::model::caller::NumberTrust;
 use crate::model::ids;
 use crate::model::ids::FactKey;
+use crate::outbound;
 use crate::policy::BadProfile;
 use crate::policy::CallBackRule;
 use crate::policy::CaptureRules;
@@ -55,6 +57,8 @@ const KEYS: &[&str] = &[
     "wrap_up",
     "transition",
     "call_back",
+    "follow_up",
+    "outbound",
     "texts",
     "say",
     "catalogue",
@@ -190,6 +194,12 @@ fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Option<Profile>
     places.unknown_situations = written.keys().filter(|name| !known(name)).cloned().collect();
     let transition: Option<Transition> = section(sheet, top, "transition");
     let call_back: Option<CallBackRule> = section(sheet, top, "call_back");
+    let follow_up: follow_up::Rules = section(sheet, top, "follow_up").unwrap_or_default();
+    let at = span_of(top, "outbound");
+    let outbound: outbound::rules::Rules = section(sheet, top, "outbound").unwrap_or_default();
+    for fault in outbound.faults() {
+        sheet.complain(&at, fault);
+    }
     let catalogue = catalogue(sheet, top);
     let sets = sets(sheet, top, &catalogue, &mut places);
     for name in ["any", "app_authenticated", "verified_number", "unverified", "transitional"] {
@@ -207,6 +217,8 @@ fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Option<Profile>
         name: head.name,
         hash: ids::hex(&Sha256::digest(sheet.text.as_bytes())),
         text: sheet.text.into(),
+        follow_up,
+        outbound,
         number_trust: head.number_trust,
         number_age: DAY * u32::from(head.number_age_days),
         capture: CaptureRules {

@@ -133,6 +133,10 @@ pub struct Texts {
     pub third_party: String,
     /// The client's permission for another person, this call only (C13, C14).
     pub grant: String,
+    /// The telephone is no way to identify this customer: we write (X07, X30).
+    pub by_letter: String,
+    /// Organisation and payroll are confirmed (C08).
+    pub employer: String,
 }
 
 /// `[texts]` as written; what is left out has a default.
@@ -152,6 +156,8 @@ pub(super) struct RawTexts {
     failed_outcome: Option<String>,
     third_party: Option<String>,
     grant: Option<String>,
+    by_letter: Option<String>,
+    employer: Option<String>,
 }
 
 impl RawTexts {
@@ -204,6 +210,14 @@ impl RawTexts {
             third_party: or(
                 self.third_party,
                 "A third party without security details of its own: follow the third-party contact procedure and ask for no customer details.",
+            ),
+            by_letter: or(
+                self.by_letter,
+                "We cannot make sure on the telephone whom we speak with, so we write instead. Do not discuss the account.",
+            ),
+            employer: or(
+                self.employer,
+                "The payroll department is confirmed. Speak about payroll matters only; give no data of the client.",
             ),
             grant: or(
                 self.grant,

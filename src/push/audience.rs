@@ -133,6 +133,7 @@ mod tests {
             name: None,
             roles: vec![role],
             queues: queues.iter().map(|queue| queue.parse().unwrap()).collect(),
+            groups: vec![],
             expires_at: Timestamp(0),
         };
         View::new(&identity, calls.map(|call| vec![call.to_owned()]))

@@ -155,6 +155,12 @@ impl Hub {
         self.board().calls.len()
     }
 
+    /// How many desktops are connected.
+    #[must_use]
+    pub fn desktops(&self) -> usize {
+        self.board().seats.len()
+    }
+
     /// Whether no call is live.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -106,6 +106,7 @@ pub(crate) mod fixture {
             name: None,
             roles: vec![role],
             queues: queues.iter().map(|queue| queue.parse().unwrap()).collect(),
+            groups: vec![],
             expires_at: Timestamp(4_102_444_800_000),
         }
     }

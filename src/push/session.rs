@@ -461,6 +461,7 @@ mod tests {
             name: None,
             roles: vec![TokenRole::Agent],
             queues: vec![],
+            groups: vec![],
             expires_at: Timestamp(1_000_000 + 100_000),
         }
     }

@@ -5,6 +5,9 @@
 pub mod audit;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod conformance_follow_ups;
+pub mod follow_ups;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -15,6 +18,7 @@ use crate::account::Account;
 use crate::account::AccountFact;
 use crate::account::BlockRule;
 use crate::account::Standing;
+use crate::follow_up;
 use crate::model::customer::Customer;
 use crate::model::digits::Positions;
 use crate::model::ids::CallId;
@@ -22,6 +26,7 @@ use crate::model::ids::CustomerId;
 use crate::model::number::PhoneNumber;
 use crate::model::sealed_pin::SealedPin;
 use crate::model::time::Timestamp;
+pub use crate::records::follow_ups::FollowUps;
 
 /// What can go wrong, sorted by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +40,9 @@ pub enum RecordsError {
     /// What was asked for does not exist (any more).
     #[error("no such {0}")]
     NoSuch(&'static str),
+    /// A job does not take what was said about it.
+    #[error("{0}")]
+    NotSo(follow_up::Refused),
     /// The bytes on disk are not ours. Stop; a human has to look.
     #[error("record {0} is corrupt")]
     Corrupt(String),
@@ -114,6 +122,9 @@ pub struct AccountAfter {
 pub enum CallResult {
     /// The check was passed.
     Passed,
+    /// It was passed with an additional question in the place of PIN or password (C41). Refused where
+    /// the account carries that flag already (C44).
+    PassedCompensated,
     /// The check was failed.
     Failed,
     /// Positions were given, and no attempt was made.
@@ -167,7 +178,7 @@ pub struct CustomerLine {
 
 /// The store of records. One implementation per engine, all held by one conformance suite.
 #[async_trait]
-pub trait Records: Send + Sync + 'static {
+pub trait Records: FollowUps {
     /// Writes and reads something small: whether verification can be trusted now.
     async fn probe(&self) -> Result<(), RecordsError>;
 

@@ -34,6 +34,10 @@ pub fn pages() -> Router {
         .route("/openapi.json", get(|| async { described(OPENAPI) }))
         .route("/asyncapi.json", get(|| async { described(ASYNCAPI) }))
         .route("/", get(|headers: HeaderMap| async move { asset("index.html", &headers) }))
+        .route(
+            "/supervisor",
+            get(|headers: HeaderMap| async move { asset("supervisor.html", &headers) }),
+        )
         .route("/assets/{*path}", get(file))
 }
 
@@ -119,7 +123,13 @@ mod tests {
 
     #[test]
     fn p13_a_page_says_what_it_may_do_and_is_not_sent_twice() {
-        let page = asset("index.html", &HeaderMap::new());
+        for page in ["index.html", "supervisor.html"] {
+            says_what_it_may_do(page);
+        }
+    }
+
+    fn says_what_it_may_do(name: &str) {
+        let page = asset(name, &HeaderMap::new());
         assert_eq!(page.status(), StatusCode::OK);
         for (name, value) in [
             ("content-type", "text/html; charset=utf-8"),
@@ -135,7 +145,7 @@ mod tests {
 
         let mut again = HeaderMap::new();
         again.insert(header::IF_NONE_MATCH, page.headers()[header::ETAG].clone());
-        assert_eq!(asset("index.html", &again).status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(asset(name, &again).status(), StatusCode::NOT_MODIFIED);
     }
 
     #[test]

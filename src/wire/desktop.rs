@@ -5,11 +5,17 @@
 use serde::Deserialize;
 use serde_json::Number;
 
+use crate::call::input::TransferTo;
+use crate::call::request::PartySaid;
+use crate::call::request::ProofResult;
 use crate::call::request::Request;
-use crate::model::customer::Role;
 use crate::model::digits::SecretText;
+use crate::model::ids::AgentId;
 use crate::model::ids::CustomerId;
 use crate::model::ids::FactKey;
+use crate::model::ids::QueueName;
+use crate::model::party::PartyRole;
+use crate::outbound::Method;
 
 /// The number a desktop gave its request; it comes back in the answer as it was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -99,6 +105,15 @@ struct Fields {
     correct: Option<bool>,
     outcome: Option<String>,
     note: Option<String>,
+    client_present: Option<bool>,
+    permission: Option<bool>,
+    accepted: Option<bool>,
+    details: Option<String>,
+    method: Option<String>,
+    result: Option<String>,
+    to: Option<String>,
+    warm: Option<bool>,
+    reason: Option<String>,
 }
 
 impl ClientFrame {
@@ -156,6 +171,28 @@ impl Fields {
             "collect_pin" => plain(Request::CollectPin),
             "cancel_pin" => plain(Request::CancelPin),
             "finish" => plain(Request::Finish),
+            "acknowledge" => plain(Request::Acknowledge),
+            "offer_callback" => (
+                "offer_callback",
+                self.accepted
+                    .map(|accepted| Some(Request::OfferCallback { accepted }))
+                    .ok_or("accepted"),
+            ),
+            "report_bogus" => (
+                "report_bogus",
+                note(self.details, "details").map(|details| Some(Request::ReportBogus { details })),
+            ),
+            "prove" => ("prove", method(self.method).map(|method| Some(Request::Prove(method)))),
+            "proof" => ("proof", proof(self.result.as_deref()).map(Some)),
+            "transfer" => ("transfer", transfer(self.to, self.warm).map(Some)),
+            "reset_security" => (
+                "reset_security",
+                note(self.reason, "reason").map(|reason| Some(Request::ResetSecurity { reason })),
+            ),
+            "unblock" => (
+                "unblock",
+                note(self.reason, "reason").map(|reason| Some(Request::Unblock { reason })),
+            ),
             "set_party" => ("set_party", self.party()),
             "password" => {
                 ("password", self.value.map(|value| Some(Request::Password(value))).ok_or("value"))
@@ -171,13 +208,20 @@ impl Fields {
 
     fn party(self) -> Result<Option<Request>, &'static str> {
         let role = match self.role.as_deref() {
-            Some("client") => Role::Client,
-            Some("representative") => Role::Representative,
-            Some("third_party" | "employer" | "other") => return Ok(None),
+            Some("client") => PartyRole::Client,
+            Some("representative") => PartyRole::Representative,
+            Some("third_party") => PartyRole::ThirdParty,
+            Some("employer") => PartyRole::Employer,
+            Some("other") => PartyRole::Other,
             Some(_) | None => return Err("role"),
         };
         let customer = self.customer_id.map(CustomerId::try_from).transpose();
-        Ok(Some(Request::SetParty { role, customer: customer.map_err(|_| "customer_id")? }))
+        Ok(Some(Request::SetParty(PartySaid {
+            role,
+            customer: customer.map_err(|_| "customer_id")?,
+            client_present: self.client_present,
+            permission: self.permission,
+        })))
     }
 }
 
@@ -198,6 +242,34 @@ fn wrap_up(outcome: Option<String>, note: Option<String>) -> Result<Request, &'s
     let outcome = outcome.filter(fits).ok_or("outcome")?;
     let short = note.as_ref().is_none_or(|note| note.len() <= ClientFrame::NOTE_MAX);
     if short { Ok(Request::WrapUp { outcome, note }) } else { Err("note") }
+}
+
+/// A free text of an agent, neither empty nor endless.
+fn note(text: Option<String>, field: &'static str) -> Result<String, &'static str> {
+    text.filter(|text| (1..=ClientFrame::NOTE_MAX).contains(&text.trim().len())).ok_or(field)
+}
+
+fn method(word: Option<String>) -> Result<Option<Method>, &'static str> {
+    word.map(|word| Method::from_word(&word).ok_or("method")).transpose()
+}
+
+fn proof(result: Option<&str>) -> Result<Request, &'static str> {
+    match result {
+        Some("accepted") => Ok(Request::Proof(ProofResult::Accepted)),
+        Some("declined") => Ok(Request::Proof(ProofResult::Declined)),
+        Some("call_back") => Ok(Request::Proof(ProofResult::CallBack)),
+        Some(_) | None => Err("result"),
+    }
+}
+
+/// `to` is an agent, or `queue:NAME`. Without `warm` nothing is carried over (X31).
+fn transfer(to: Option<String>, warm: Option<bool>) -> Result<Request, &'static str> {
+    let to = to.ok_or("to")?;
+    let to = match to.strip_prefix("queue:") {
+        Some(queue) => QueueName::try_from(queue.to_owned()).map(TransferTo::Queue),
+        None => AgentId::try_from(to).map(TransferTo::Agent),
+    };
+    Ok(Request::Transfer { to: to.map_err(|_| "to")?, warm: warm.unwrap_or(false) })
 }
 
 fn is_call_id(text: &str) -> bool {
@@ -247,7 +319,7 @@ mod tests {
                 r#"{"type":"set_party","id":1,"call":"c","role":"representative","customer_id":"7"}"#,
                 "1 set_party",
             ),
-            (r#"{"type":"set_party","id":1,"call":"c","role":"employer"}"#, "1 not_built"),
+            (r#"{"type":"set_party","id":1,"call":"c","role":"employer"}"#, "1 set_party"),
             (r#"{"type":"password","id":1,"call":"c","value":"x"}"#, "1 password"),
             (r#"{"type":"reveal","id":1,"call":"c","question":"q"}"#, "1 reveal"),
             (r#"{"type":"mark","id":1,"call":"c","question":"q","correct":false}"#, "1 mark"),
@@ -257,13 +329,14 @@ mod tests {
                 r#"{"type":"wrap_up","id":1.5,"call":"c","outcome":"done","note":"n"}"#,
                 "1.5 wrap_up",
             ),
-            (r#"{"type":"offer_callback","id":1,"call":"c","accepted":true}"#, "1 not_built"),
-            (r#"{"type":"report_bogus","id":1,"call":"c","details":"d"}"#, "1 not_built"),
-            (r#"{"type":"prove","id":1,"call":"c"}"#, "1 not_built"),
-            (r#"{"type":"proof","id":1,"call":"c","result":"accepted"}"#, "1 not_built"),
-            (r#"{"type":"transfer","id":1,"call":"c","to":"x","warm":true}"#, "1 not_built"),
-            (r#"{"type":"reset_security","id":1,"call":"c","reason":"r"}"#, "1 not_built"),
-            (r#"{"type":"unblock","id":1,"call":"c"}"#, "1 not_built"),
+            (r#"{"type":"offer_callback","id":1,"call":"c","accepted":true}"#, "1 offer_callback"),
+            (r#"{"type":"report_bogus","id":1,"call":"c","details":"d"}"#, "1 report_bogus"),
+            (r#"{"type":"prove","id":1,"call":"c"}"#, "1 prove"),
+            (r#"{"type":"proof","id":1,"call":"c","result":"accepted"}"#, "1 proof"),
+            (r#"{"type":"transfer","id":1,"call":"c","to":"x","warm":true}"#, "1 transfer"),
+            (r#"{"type":"reset_security","id":1,"call":"c","reason":"r"}"#, "1 reset_security"),
+            (r#"{"type":"unblock","id":1,"call":"c","reason":"r"}"#, "1 unblock"),
+            (r#"{"type":"acknowledge","id":1,"call":"c"}"#, "1 acknowledge"),
             (r#"{"type":"fly","id":1,"call":"c"}"#, "1 not_built"),
         ] {
             assert_eq!(read(frame), expected, "{frame}");

@@ -58,6 +58,8 @@ pub struct Identity {
     pub roles: Vec<TokenRole>,
     /// `queues`; none listed means all.
     pub queues: Vec<QueueName>,
+    /// `groups`: the teams a profile may speak of (C50).
+    pub groups: Vec<String>,
     /// `exp`.
     pub expires_at: Timestamp,
 }
@@ -78,7 +80,11 @@ impl Identity {
     /// The one who asks something of a call.
     #[must_use]
     pub fn asker(&self) -> Asker {
-        Asker { agent: self.agent.clone(), supervisor: self.is(TokenRole::Supervisor) }
+        Asker {
+            agent: self.agent.clone(),
+            supervisor: self.is(TokenRole::Supervisor),
+            groups: self.groups.clone(),
+        }
     }
 }
 

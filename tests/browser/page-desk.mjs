@@ -30,7 +30,10 @@ export function deskTests(mock, enter, shot, asked, until) {
             ["savings", false],
           ],
         );
-        assert.equal(await page.evaluate(() => document.activeElement.dataset.action), "transfer");
+        await until(
+          () => page.evaluate(() => document.activeElement.dataset.action === "transfer"),
+          "the focus is back on the button",
+        );
       },
     ],
     [
@@ -61,6 +64,7 @@ export function deskTests(mock, enter, shot, asked, until) {
         mock.set(call("a"));
         mock.set(call("b"));
         await enter(page);
+        await page.locator('.row[data-call="b"]').waitFor();
         await page.keyboard.press("?");
         await sees(page, "dialog", "Single-key shortcuts");
         await accessible(page);
@@ -92,11 +96,12 @@ export function deskTests(mock, enter, shot, asked, until) {
           async () => (await page.locator(".row[aria-current]").getAttribute("data-call")) === "c060",
           "the sixtieth call is selected",
         );
-        assert.ok(
-          await page.locator('.row[data-call="c060"]').evaluate((row) => {
-            const { top, bottom } = row.getBoundingClientRect();
-            return top >= 0 && bottom <= innerHeight;
-          }),
+        await until(
+          () =>
+            page.locator('.row[data-call="c060"]').evaluate((row) => {
+              const { top, bottom } = row.getBoundingClientRect();
+              return top >= 0 && bottom <= innerHeight;
+            }),
           "the selected row is in sight",
         );
         await page.locator('.row[data-call="c060"]').focus();
@@ -114,6 +119,7 @@ export function deskTests(mock, enter, shot, asked, until) {
       async (page) => {
         mock.set(STATES.questions("q"));
         await enter(page);
+        await page.locator('[data-question="last_transaction_amount"]').waitFor();
         await page.keyboard.press("2");
         for (let version = 2; version <= 600; version += 1)
           mock.set({ ...STATES.questions("q"), version, queue: `v${version}` });
@@ -121,7 +127,10 @@ export function deskTests(mock, enter, shot, asked, until) {
         await sees(page, ".facts", "v600");
         await page.waitForTimeout(100);
         assert.equal(await page.locator(".facts").getByText("stale").count(), 0);
-        assert.equal(await page.evaluate(() => document.activeElement.dataset.question), "last_transaction_amount");
+        await until(
+          () => page.evaluate(() => document.activeElement.dataset.question === "last_transaction_amount"),
+          "the focus stays on the question",
+        );
       },
     ],
     [

@@ -9,6 +9,8 @@ import { chromium } from "playwright-core";
 import { liveTests } from "./live.mjs";
 import { startMock } from "./mock.mjs";
 import { pageTests } from "./page.mjs";
+import { supervisorTests } from "./supervisor.mjs";
+import { startSupervisorMock } from "./supervisor-mock.mjs";
 
 const SHOTS = fileURLToPath(new URL("./shots/", import.meta.url));
 const ARGS = [
@@ -20,7 +22,7 @@ const ARGS = [
   "--disable-component-update",
   "--disable-sync",
 ];
-const TEST_MS = 60_000;
+const TEST_MS = 120_000;
 /** What Chromium itself reports when a story cuts the line. */
 const LINE_LOST = /WebSocket connection|ERR_CONNECTION|ERR_INTERNET_DISCONNECTED/;
 
@@ -100,6 +102,12 @@ try {
     await story(browser, name, run, options);
   }
   mock.close();
+  const board = await startSupervisorMock();
+  for (const [name, run, options] of supervisorTests(board, SHOTS)) {
+    board.clear();
+    await story(browser, name, run, options);
+  }
+  board.close();
   const { COUNTERSIGN_URL: url, COUNTERSIGN_TOKEN: token } = process.env;
   if (url && token)
     for (const [name, run, options] of liveTests(url, token, SHOTS)) await story(browser, name, run, options);

@@ -3,6 +3,7 @@
 mod config;
 mod desktop;
 mod faults;
+mod fraud;
 mod hangups;
 mod harness;
 mod identity;

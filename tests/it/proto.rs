@@ -191,8 +191,9 @@ fn contract_10_every_route_is_described_and_answers_so() {
     let routes = [production("src/api/mod.rs"), production("src/web/mod.rs")].join("\n");
     let served: BTreeSet<_> = routes.split(".route(").skip(1).filter_map(route).collect();
     // Pages are for people.
-    let pages =
-        BTreeSet::from(["/", "/assets/{*path}"].map(|path| (path.to_owned(), "get".to_owned())));
+    let pages = BTreeSet::from(
+        ["/", "/supervisor", "/assets/{*path}"].map(|path| (path.to_owned(), "get".to_owned())),
+    );
     assert_eq!(served.difference(&pages).cloned().collect::<BTreeSet<_>>(), described);
 
     let daemon = Daemon::start(CUSTOMERS);

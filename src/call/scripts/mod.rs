@@ -32,10 +32,11 @@ use crate::call::view::CallView;
 use crate::model::auth::Authentication;
 use crate::model::auth::PinResult;
 use crate::model::auth::Verdict;
+use crate::model::call_kind::Collects;
+use crate::model::call_kind::Direction;
 use crate::model::caller::Caller;
 use crate::model::caller::CallerClass;
 use crate::model::cause::Cause;
-use crate::model::customer::Role;
 use crate::model::digits::Key;
 use crate::model::digits::Positions;
 use crate::model::digits::SecretText;
@@ -53,22 +54,42 @@ struct Script {
     recording: bool,
 }
 
+/// A built-in profile.
+fn profile(name: &str) -> Arc<Profile> {
+    let (_, text) = BUILT_IN.iter().find(|(known, _)| *known == name).expect("a built-in profile");
+    Arc::new(Profile::parse(name, text).expect("sound"))
+}
+
 impl Script {
     fn delivered() -> Self {
-        let delivered = Delivered {
-            platform: "sip",
+        Self::delivered_under("retail")
+    }
+
+    fn delivered_under(name: &str) -> Self {
+        Self::arriving(name, |_| {})
+    }
+
+    /// A call under a profile, changed before it arrives.
+    fn arriving(name: &str, change: impl FnOnce(&mut Delivered)) -> Self {
+        let mut delivered = Delivered {
+            platform: "sip".parse().expect("a name"),
             platform_call_id: "a84b4c76e66710".parse().expect("an id"),
+            direction: Direction::Inbound,
+            collects: Collects::WhileHeld,
             caller: Caller { ani: "+442079460123".parse().ok(), ..Caller::default() },
             dnis: "+44800000000".into(),
             queue: "general".parse().expect("a queue"),
             queue_uri: "sip:queue@127.0.0.1".into(),
             intent: None,
+            claimed_customer: None,
             handed_over_max: Duration::from_hours(4),
+            purpose: None,
+            agent: None,
         };
-        let profile = Profile::parse(BUILT_IN[0].0, BUILT_IN[0].1).expect("sound");
+        change(&mut delivered);
         let now = Now { up: Uptime(Duration::from_secs(1)), wall: Timestamp(1_795_000_000_000) };
         let id = CallId::new(now.wall, [7; 10]);
-        let (call, effects) = Call::offered(id, delivered, Arc::new(profile), now);
+        let (call, effects) = Call::offered(id, delivered, profile(name), now);
         let mut script = Self { call, now, done: String::new(), recording: false };
         script.done = told(&effects);
         script.does("look up");
@@ -94,7 +115,7 @@ impl Script {
     fn failed_pin_of(standing: Standing, known: Known) -> Self {
         let mut call = Self::delivered();
         let by_number = Ok(NumberMatch::One(Box::new(known)));
-        call.looked_up(Lookup { by_number, intent: IntentFound::NotPresented })
+        call.looked_up(Lookup { by_number, intent: IntentFound::NotPresented, alarm: None })
             .does("audit call_classified, answer");
         call.established().does("draw account");
         call.drawn().does("play pin.position.2");
@@ -167,6 +188,7 @@ impl Script {
 
     fn revealed(&mut self, question: &str, by: &str, audited: Result<(), Down>) -> &mut Self {
         let (question, by) = (question.parse().expect("a key"), by.parse().expect("an agent"));
+        let audited = audited.map(Some);
         self.input(Input::Revealed { question, by, reply: Reply(1), audited })
     }
 
@@ -226,7 +248,7 @@ impl Script {
 }
 
 fn request(agent: &str, request: Request) -> Input {
-    let asker = Asker { agent: agent.parse().expect("an agent"), supervisor: false };
+    let asker = Asker { agent: agent.parse().expect("an agent"), supervisor: false, groups: vec![] };
     Input::Request { asker, request, reply: Reply(1) }
 }
 
@@ -241,14 +263,12 @@ fn known(standing: Standing) -> Known {
         .map(|(key, answer)| (key.parse().expect("a key"), SecretText::new(answer.into())))
         .collect();
     Known {
-        id: "c-1".parse().expect("an id"),
-        name: "Customer One".into(),
-        role: Role::Client,
-        flags: vec![],
         standing,
         has_pin: true,
         number: NumberOnFile::Undated,
         answers,
+        has_number: true,
+        ..Known::new("c-1".parse().expect("an id"), "Customer One".into())
     }
 }
 
@@ -260,11 +280,12 @@ fn number() -> Lookup {
     Lookup {
         by_number: Ok(NumberMatch::One(Box::new(known(Standing::Open)))),
         intent: IntentFound::NotPresented,
+        alarm: None,
     }
 }
 
 fn nobody() -> Lookup {
-    Lookup { by_number: Ok(NumberMatch::Nobody), intent: IntentFound::NotPresented }
+    Lookup { by_number: Ok(NumberMatch::Nobody), intent: IntentFound::NotPresented, alarm: None }
 }
 
 fn app() -> Lookup {
@@ -273,7 +294,11 @@ fn app() -> Lookup {
         number_agrees: true,
         dnis_agrees: true,
     };
-    Lookup { by_number: Ok(NumberMatch::One(Box::new(known(Standing::Open)))), intent }
+    Lookup {
+        by_number: Ok(NumberMatch::One(Box::new(known(Standing::Open)))),
+        intent,
+        alarm: None,
+    }
 }
 
 /// Effects in words, without the published states.
@@ -309,6 +334,19 @@ fn told(effects: &[Effect]) -> String {
                 format!("hand over ({})", if *answered { "REFER" } else { "302" })
             }
             Effect::Clear(cause) => format!("clear {}", cause.0),
+            Effect::LookUpCustomer { customer, .. } => format!("look up {customer}"),
+            // What was drawn shows in the view.
+            Effect::Asked { .. } => return None,
+            Effect::ResetSecurity { recovered, .. } => {
+                format!("reset security{}", if *recovered { " (recovered)" } else { "" })
+            }
+            Effect::Unblock { .. } => "unblock".into(),
+            Effect::FollowUp(occasion) => format!("follow up {}", occasion.word()),
+            Effect::ProofMaterial { method, .. } => format!("fetch proof {}", method.word()),
+            Effect::CompareLetter { .. } => "compare letter".into(),
+            Effect::ShowInApp(Some(_)) => "show in app".into(),
+            Effect::ShowInApp(None) => "show nothing in app".into(),
+            Effect::AwaitCallBack { .. } => "await call-back".into(),
             Effect::Answered(_, Ok(())) => "ok".into(),
             Effect::Answered(_, Err(refusal)) => format!("refused {}", refusal.code()),
             Effect::Ended(ended) => format!("ended {}", ended.outcome),

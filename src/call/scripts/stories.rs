@@ -7,7 +7,7 @@ fn b04_b05_an_app_caller_is_passed_on_without_a_question() {
     let mut call = Script::delivered();
     call.looked_up(app()).does("audit call_classified, record Passed");
     call.shows(CallerClass::AppAuthenticated, Authentication::NotAuthenticated);
-    call.recorded(Standing::Open).does("hand over (302)");
+    call.recorded(Standing::Open).does("follow up marked, hand over (302)");
     call.shows(CallerClass::AppAuthenticated, Authentication::Authenticated);
     call.handed_over().does("");
     assert_eq!(call.view().media, "handed_over");
@@ -34,7 +34,7 @@ fn c33_digits_are_asked_one_at_a_time_and_the_result_comes_after_the_disk() {
     assert_eq!(call.pin(), ("2 6", 2, None), "p3: not told before it is on disk");
     call.settled(Standing::Open, false).does("record Passed, play thanks");
     assert_eq!(call.pin(), ("2 6", 2, Some(PinResult::Correct)));
-    call.recorded(Standing::Open).does("");
+    call.recorded(Standing::Open).does("follow up marked");
     call.shows(CallerClass::VerifiedNumber, Authentication::Authenticated);
     call.prompt_ended().does("hand over (REFER)");
     call.handed_over().does("");
@@ -64,7 +64,7 @@ fn c34_x03_a_wrong_pair_is_asked_once_more_at_the_same_positions_and_then_the_qu
 #[test]
 fn a_failed_call_that_nobody_saves_ends_failed_and_hides_the_number() {
     let mut call = Script::failed_pin();
-    call.hangs_up().does("ended failed");
+    call.hangs_up().does("follow up party_ended, ended failed");
     assert_eq!(call.view().authentication, Authentication::Failed);
     assert_eq!(call.view().ani_display, None, "c52");
 }
@@ -91,7 +91,7 @@ fn b07_two_of_three_right_answers_pass_and_one_does_not() {
             Authentication::InProgress,
             "p3: not before it is on disk"
         );
-        call.recorded(Standing::Open).does("");
+        call.recorded(Standing::Open).does("follow up marked");
         assert_eq!(call.view().authentication, outcome);
         assert!(!call.view().actions.contains(&"mark"), "the check is over");
     }
@@ -106,7 +106,7 @@ fn x11_an_answer_shows_only_after_the_look_is_on_record_and_only_to_its_agent() 
     call.asks("bob", Request::Reveal(birth())).does("refused not_yours");
     call.asks("ann", Request::Reveal(birth())).does("audit reveal place_of_birth");
     assert_eq!(call.answers(), [None, None, None]);
-    call.revealed("place_of_birth", "ann", Ok(())).does("ok");
+    call.revealed("place_of_birth", "ann", Ok(Some(()))).does("ok");
     assert_eq!(call.answers(), [None, Some("Ghent".into()), None]);
     assert!(
         call.view()
@@ -181,6 +181,7 @@ fn c77_a_blocked_caller_hears_the_same_and_cannot_pass() {
     call.looked_up(Lookup {
         by_number: Ok(NumberMatch::One(Box::new(known(Standing::Blocked)))),
         intent: IntentFound::NotPresented,
+        alarm: None,
     })
     .does("audit call_classified, answer");
     call.shows(CallerClass::VerifiedNumber, Authentication::Blocked);
@@ -222,7 +223,7 @@ fn c51_a_failure_of_ours_counts_nothing_and_goes_on_to_an_agent() {
     call.settled(Standing::Open, false).does("play unavailable");
 
     let mut call = Script::delivered();
-    call.looked_up(Lookup { by_number: Err(Down), intent: IntentFound::NotPresented })
+    call.looked_up(Lookup { by_number: Err(Down), intent: IntentFound::NotPresented, alarm: None })
         .does("audit call_classified, hand over (302)");
     call.shows(CallerClass::Unverified, Authentication::SystemUnavailable);
 }
@@ -293,7 +294,7 @@ fn wrap_up_closes_a_handed_over_call() {
         .does("refused not_now");
     call.asks("ann", Request::Claim).does("audit call_claimed, ok");
     call.asks("ann", Request::WrapUp { outcome: "helped".into(), note: None })
-        .does("audit call_wrapped_up, ended failed, release, ok");
+        .does("audit call_wrapped_up, follow up party_ended, ended failed, release, ok");
     assert_eq!(call.call.deadline(), None);
     call.asks("ann", Request::Claim).does("refused no_such_call");
 }
@@ -350,13 +351,13 @@ fn a_full_node_lets_go_of_calls_that_nobody_works_on_and_of_no_others() {
     call.asks("ann", Request::Claim).does("audit call_claimed, ok");
     call.input(Input::MakeRoom).does("");
     call.asks("ann", Request::Release).does("audit call_released, ok");
-    call.input(Input::MakeRoom).does("ended failed, release");
+    call.input(Input::MakeRoom).does("follow up party_ended, ended failed, release");
 }
 
 #[test]
 fn a_claim_after_the_end_gives_time_for_the_wrap_up() {
     let mut call = Script::failed_pin();
-    call.hangs_up().does("ended failed");
+    call.hangs_up().does("follow up party_ended, ended failed");
     let before = call.call.deadline();
     call.asks("ann", Request::Claim).does("audit call_claimed, ok");
     assert!(call.call.deadline() > before);

@@ -8,10 +8,13 @@ use crate::call::input::PresentedIntent;
 use crate::config::queues::Queues;
 use crate::config::trunks::Trunk;
 use crate::config::trunks::Verstat;
+use crate::model::call_kind::Collects;
+use crate::model::call_kind::Direction;
 use crate::model::caller::Attestation;
 use crate::model::caller::Caller;
 use crate::model::ids::IntentHandle;
 use crate::model::ids::PlatformCallId;
+use crate::model::ids::PlatformName;
 use crate::model::ids::TrunkName;
 use crate::model::number::PhoneNumber;
 use crate::sip::agent::Invitation;
@@ -54,13 +57,16 @@ pub fn translate(invitation: &Invitation, rules: &Rules<'_>) -> Result<Translate
     let queue = queue.map(|(_, queue)| queue);
     let uri = queue.and_then(|queue| queue.uri.as_ref());
     let delivered = Delivered {
-        platform: "sip",
+        platform: PlatformName::try_from("sip".to_owned()).map_err(|_| UnusableCallId)?,
         platform_call_id,
+        direction: Direction::Inbound,
+        collects: Collects::WhileHeld,
         caller: caller(invitation, rules),
         dnis,
         queue: queue_name.or_else(|| "general".parse().ok()).ok_or(UnusableCallId)?,
         queue_uri: uri.map_or_else(|| rules.queue_uri.to_owned(), |uri| uri.as_str().to_owned()),
         intent: intent(invitation),
+        claimed_customer: None,
         handed_over_max: rules.handed_over_max,
     };
     Ok(Translated { delivered, policy: queue.and_then(|queue| queue.policy.clone()) })

@@ -29,6 +29,7 @@ use crate::records::Reservation;
 use crate::records::Settlement;
 use crate::records::sqlite::from_json;
 use crate::records::sqlite::id;
+use crate::records::sqlite::jobs;
 use crate::records::sqlite::journal;
 use crate::records::sqlite::json as to_json;
 use crate::records::sqlite::signed;
@@ -60,6 +61,10 @@ pub(super) fn load(
         reset_required: row.get("reset_required")?,
         deck: from_json(&row.get::<_, String>("deck")?, &record)?,
         abandoned: from_json(&row.get::<_, String>("abandoned")?, &record)?,
+        compensated: row.get("compensated")?,
+        asked: from_json(&row.get::<_, String>("asked")?, &record)?,
+        round: u64::try_from(row.get::<_, i64>("round")?).unwrap_or_default(),
+        disclosed: from_json(&row.get::<_, String>("disclosed")?, &record)?,
     }))
 }
 
@@ -69,7 +74,7 @@ pub(super) fn store(
     account: &Account,
 ) -> Result<(), RecordsError> {
     let mut replace = db.prepare_cached(
-        "INSERT OR REPLACE INTO accounts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT OR REPLACE INTO accounts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
     replace.execute((
         customer.as_str(),
@@ -82,6 +87,10 @@ pub(super) fn store(
         account.reset_required,
         to_json(&account.deck)?,
         to_json(&account.abandoned)?,
+        account.compensated,
+        to_json(&account.asked)?,
+        signed(account.round),
+        to_json(&account.disclosed)?,
     ))?;
     Ok(())
 }
@@ -224,6 +233,7 @@ pub(super) fn call_result(
     let mut marks = Marks::load(db, ended)?;
     let facts = match result {
         CallResult::Passed => marks.pass(db, ended, &mut account)?,
+        CallResult::PassedCompensated => marks.pass_compensated(db, ended, &mut account)?,
         CallResult::Failed => marks.fail(db, ended, &mut account)?,
         CallResult::Abandoned => marks.abandon(db, ended, &mut account)?,
     };
@@ -294,11 +304,32 @@ impl Marks {
         }
         self.passed = true;
         note(db, ended, "call_passed", json!({ "was_failed": self.failed }))?;
-        Ok(account.apply(
-            AccountEvent::CallPassed { was_failed: self.failed },
-            ended.rule,
-            ended.at,
-        ))
+        let was_blocked = account.blocked;
+        let event = AccountEvent::CallPassed { was_failed: self.failed };
+        let facts = account.apply(event, ended.rule, ended.at);
+        if was_blocked && !account.blocked {
+            jobs::unblocked(db, &ended.customer, journal::SYSTEM, ended.at)?;
+        }
+        Ok(facts)
+    }
+
+    /// The records are the arbiter: of two calls at once only one passes by an additional question (C44).
+    fn pass_compensated(
+        &mut self,
+        db: &Connection,
+        ended: &Ended,
+        account: &mut Account,
+    ) -> Result<Vec<AccountFact>, RecordsError> {
+        if self.passed {
+            return Ok(vec![]);
+        }
+        if account.compensated {
+            return Err(RecordsError::Refused);
+        }
+        let mut facts = self.pass(db, ended, account)?;
+        facts.extend(account.apply(AccountEvent::CompensatedPass, ended.rule, ended.at));
+        note(db, ended, "additional_security_used", json!({}))?;
+        Ok(facts)
     }
 
     fn abandon(
@@ -341,6 +372,9 @@ fn finish(
             what,
             json!({ "failed_calls": account.failed_calls, "wrong_entries": account.pin_wrong_streak }),
         )?;
+    }
+    if facts.contains(&AccountFact::BecameBlocked) {
+        jobs::became_blocked(db, &ended.call, &ended.customer, ended.at)?;
     }
     Ok(after(account, facts, marks))
 }

@@ -92,6 +92,14 @@ pub(super) fn load(
     Ok(Some(loaded))
 }
 
+/// A customer's flags; none of somebody we do not know.
+pub(super) fn flags(db: &Connection, customer: &CustomerId) -> Result<Vec<String>, RecordsError> {
+    let mut select = db.prepare_cached("SELECT flags FROM customers WHERE id = ?1")?;
+    let found = select.query_row([customer.as_str()], |row| row.get::<_, String>(0)).optional()?;
+    let Some(flags) = found else { return Ok(vec![]) };
+    from_json(&flags, &format!("customer {customer}"))
+}
+
 fn from_row(row: &Row<'_>, customer: &CustomerId) -> Result<Customer, RecordsError> {
     let record = format!("customer {customer}");
     let role: String = row.get("role")?;

@@ -15,7 +15,7 @@ use rusqlite::OpenFlags;
 use crate::records::RecordsError;
 
 /// The steps from an empty file to the newest schema; the version is the number of steps taken.
-const STEPS: [&str; 1] = [include_str!("schema.sql")];
+const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema2.sql")];
 
 /// Marks the file as ours: "CSGN".
 const APPLICATION_ID: i32 = 0x4353_474e;
@@ -155,7 +155,7 @@ mod tests {
         let db = writer(&folder.path().join("records.db")).expect("opens");
         let insert =
             "INSERT INTO customers VALUES ('c', NULL, '', 'client', '[]', NULL, NULL, '[]');
-                      INSERT INTO accounts VALUES ('c', 0, 1, 0, 0, 0, 0, 0, '{}', '[]');";
+                      INSERT INTO accounts VALUES ('c', 0, 1, 0, 0, 0, 0, 0, '{}', '[]', 0, '[]', 0, '{}');";
         assert!(db.execute_batch(insert).is_err());
     }
 }

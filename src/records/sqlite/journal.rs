@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 use rusqlite::OptionalExtension;
+use rusqlite::Rows;
 use serde_json::Value;
 
 use crate::model::ids::CallId;
@@ -22,7 +23,7 @@ use crate::records::sqlite::signed;
 use crate::records::sqlite::time;
 
 /// Who acts where no person does.
-const SYSTEM: &str = "system";
+pub(super) const SYSTEM: &str = "system";
 
 pub(super) fn probe(db: &Connection) -> Result<(), RecordsError> {
     db.prepare_cached("UPDATE probes SET count = count + 1")?.execute(())?;
@@ -97,6 +98,18 @@ pub(super) fn append(db: &Connection, entry: AuditEntry) -> Result<(), RecordsEr
     Ok(())
 }
 
+pub(super) fn audit_of_call(
+    db: &Connection,
+    call: &CallId,
+    limit: usize,
+) -> Result<Vec<Chained>, RecordsError> {
+    let mut select = db.prepare_cached(
+        "SELECT number, entry, hash FROM audit WHERE json_extract(entry, '$.call') = ?1
+         ORDER BY number LIMIT ?2",
+    )?;
+    lines(&mut select.query((call.as_str(), rows(limit)))?)
+}
+
 pub(super) fn audit_from(
     db: &Connection,
     from: u64,
@@ -105,7 +118,10 @@ pub(super) fn audit_from(
     let select =
         "SELECT number, entry, hash FROM audit WHERE number >= ?1 ORDER BY number LIMIT ?2";
     let mut select = db.prepare_cached(select)?;
-    let mut found = select.query((signed(from), rows(limit)))?;
+    lines(&mut select.query((signed(from), rows(limit)))?)
+}
+
+fn lines(found: &mut Rows<'_>) -> Result<Vec<Chained>, RecordsError> {
     let mut lines = vec![];
     while let Some(row) = found.next()? {
         let number = u64::try_from(row.get::<_, i64>(0)?).unwrap_or_default();

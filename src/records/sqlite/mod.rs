@@ -3,7 +3,12 @@
 mod accounts;
 mod customers;
 mod file;
+mod follow_ups;
+mod jobs;
 mod journal;
+mod outbox;
+mod registry;
+mod security;
 mod threads;
 
 use std::path::Path;

@@ -4,7 +4,6 @@
 /** @typedef {Element_ | string | number | null | undefined | false} Loose */
 /** @typedef {Element_ | string} Child */
 
-const DRAWN = new Set(["svg", "path", "circle", "rect", "g"]);
 const SVG = "http://www.w3.org/2000/svg";
 
 /** What each node was last made from. @type {WeakMap<Node, Child>} */
@@ -56,7 +55,7 @@ export function patch(parent, wanted) {
   let cursor = parent.firstChild;
   children.forEach((child, index) => {
     const kept = chosen[index];
-    const node = kept ?? create(child);
+    const node = kept ?? create(child, parent);
     if (kept) update(kept, child);
     if (node === cursor) cursor = cursor.nextSibling;
     else parent.insertBefore(node, cursor);
@@ -81,14 +80,15 @@ function fits(node, child) {
   return from.tag === child.tag && from.key === child.key;
 }
 
-/** @param {Child} child @returns {Node} */
-function create(child) {
+/** What stands in a drawing is drawn. @param {Child} child @param {Node} parent @returns {Node} */
+function create(child, parent) {
   if (typeof child === "string") {
     const text = document.createTextNode(child);
     madeFrom.set(text, child);
     return text;
   }
-  const node = DRAWN.has(child.tag) ? document.createElementNS(SVG, child.tag) : document.createElement(child.tag);
+  const drawn = child.tag === "svg" || /** @type {Element} */ (parent).namespaceURI === SVG;
+  const node = drawn ? document.createElementNS(SVG, child.tag) : document.createElement(child.tag);
   attributes(node, {}, child.props);
   patch(node, child.children);
   madeFrom.set(node, child);

@@ -1,0 +1,188 @@
+//! `GET /v1/audit`: the audit chain, page by page or of one call. Read only; nothing can be changed here.
+
+use std::time::Duration;
+
+use axum::extract::Query;
+use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::api::ApiState;
+use crate::api::body::who;
+use crate::api::error::ApiError;
+use crate::api::error::json;
+use crate::model::ids::CallId;
+use crate::model::ids::CustomerId;
+use crate::model::time::Timestamp;
+use crate::records::Records;
+use crate::records::RecordsError;
+use crate::records::audit::AuditHash;
+use crate::records::audit::Chained;
+use crate::wire::identity::TokenRole;
+
+/// What may be asked for.
+#[derive(Deserialize)]
+pub struct Asked {
+    from: Option<u64>,
+    limit: Option<usize>,
+    call: Option<String>,
+}
+
+/// The largest page.
+const LIMIT_MAX: usize = 1000;
+/// The page when none is asked for.
+const LIMIT: usize = 100;
+/// Lines that are looked through for one call.
+const SCAN_MAX: usize = 50_000;
+/// Lines that are looked through at once.
+const SCAN_PAGE: usize = 1000;
+/// Clocks of threads that write may differ by this much.
+const BEFORE: Duration = Duration::from_mins(1);
+/// How long after its end something may still be written about a call.
+const AFTER: Duration = Duration::from_mins(30);
+
+/// The lines of one call.
+#[derive(Debug, Default)]
+pub(crate) struct OfCall {
+    /// The oldest first.
+    pub(crate) lines: Vec<Chained>,
+    /// Whether the whole time of the call was looked through.
+    pub(crate) complete: bool,
+}
+
+/// A page of the chain; `next` is where to go on.
+pub async fn lines(
+    State(state): State<ApiState>,
+    asked: Result<Query<Asked>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    who(&state, &headers, &[TokenRole::Supervisor]).await?;
+    let message = format!(
+        "from is a line number from 1, limit is 1 to {LIMIT_MAX}, call is a call's id; nothing else is read"
+    );
+    let Query(asked) = asked.map_err(|_| ApiError::bad("invalid_query", message.clone()))?;
+    let (from, limit) = (asked.from.unwrap_or(1), asked.limit.unwrap_or(LIMIT));
+    if from == 0 || !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(ApiError::bad("invalid_query", message));
+    }
+    let page = match asked.call {
+        None => {
+            let lines = state.records.audit_from(from, limit).await?;
+            let next = lines.last().filter(|_| lines.len() == limit).map(|line| line.number + 1);
+            page(&lines, next, true)
+        }
+        Some(call) => {
+            let call: CallId =
+                call.parse().map_err(|_| ApiError::bad("invalid_query", message.clone()))?;
+            let record = state.records.call(&call).await?;
+            let began = record.as_ref().map(|record| record.started_at);
+            let ended = record.and_then(|record| record.ended_at);
+            let mut found = of_call(&*state.records, &call, began, ended).await?;
+            found.lines.retain(|line| line.number >= from);
+            let rest = found.lines.split_off(limit.min(found.lines.len()));
+            page(&found.lines, rest.first().map(|line| line.number), found.complete)
+        }
+    };
+    Ok(json(StatusCode::OK, page))
+}
+
+fn page<'a>(lines: &'a [Chained], next: Option<u64>, complete: bool) -> String {
+    #[derive(Serialize)]
+    struct Page<'a> {
+        lines: Vec<Line<'a>>,
+        next: Option<u64>,
+        complete: bool,
+    }
+    #[derive(Serialize)]
+    struct Line<'a> {
+        number: u64,
+        at: String,
+        actor: &'a str,
+        what: &'a str,
+        call: Option<&'a CallId>,
+        customer: Option<&'a CustomerId>,
+        body: &'a Value,
+        hash: AuditHash,
+    }
+    let line = |line: &'a Chained| Line {
+        number: line.number,
+        at: line.entry.at.rfc3339(),
+        actor: &line.entry.actor,
+        what: &line.entry.what,
+        call: line.entry.call.as_ref(),
+        customer: line.entry.customer.as_ref(),
+        body: &line.entry.body,
+        hash: line.hash,
+    };
+    let page = Page { lines: lines.iter().map(line).collect(), next, complete };
+    serde_json::to_string(&page).unwrap_or_default()
+}
+
+/// The lines about one call. The chain has no index by call: its beginning is found by time, halving, and
+/// from there a bounded number of lines is looked through.
+pub(crate) async fn of_call(
+    records: &dyn Records,
+    call: &CallId,
+    began: Option<Timestamp>,
+    ended: Option<Timestamp>,
+) -> Result<OfCall, RecordsError> {
+    let Some(began) = began.or_else(|| time_of(call)) else { return Ok(OfCall::default()) };
+    let begin = Timestamp(began.0.saturating_sub(millis(BEFORE)));
+    let end = ended.map(|ended| ended.after(AFTER));
+    let mut from = first_since(records, begin).await?;
+    let mut found = OfCall::default();
+    for _ in 0..SCAN_MAX / SCAN_PAGE {
+        let page = records.audit_from(from, SCAN_PAGE).await?;
+        let over = page.len() < SCAN_PAGE
+            || page.last().zip(end).is_some_and(|(line, end)| line.entry.at > end);
+        from = page.last().map_or(from, |line| line.number + 1);
+        found.lines.extend(page.into_iter().filter(|line| line.entry.call.as_ref() == Some(call)));
+        if over {
+            found.complete = true;
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The number of the first line that is not older than this; one after the last when all are.
+async fn first_since(records: &dyn Records, begin: Timestamp) -> Result<u64, RecordsError> {
+    let older = |number: u64| async move {
+        let line = records.audit_from(number, 1).await?;
+        Ok::<_, RecordsError>(line.first().is_some_and(|line| line.entry.at < begin))
+    };
+    let (mut low, mut high) = (0, 1_u64);
+    while older(high).await? {
+        (low, high) = (high, high.saturating_mul(2));
+    }
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if older(middle).await? {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(high)
+}
+
+/// When a call with this id began: our ids are ULIDs, which start with their time.
+pub(crate) fn time_of(call: &CallId) -> Option<Timestamp> {
+    const ALPHABET: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let id = call.as_str();
+    let time = id.get(..10).filter(|_| id.len() == 26)?;
+    let digits = time.chars().map(|letter| ALPHABET.find(letter));
+    digits
+        .into_iter()
+        .try_fold(0_u64, |time, digit| Some(time * 32 + u64::try_from(digit?).ok()?))
+        .map(Timestamp)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,353 @@
+//! Jobs and the machine that opens and changes them, each in one transaction with its items.
+
+use rusqlite::Connection;
+use rusqlite::OptionalExtension;
+use rusqlite::Row;
+use rusqlite::types::Value as Sql;
+use serde_json::json;
+
+use crate::follow_up;
+use crate::follow_up::Context;
+use crate::follow_up::JobEvent;
+use crate::follow_up::JobId;
+use crate::follow_up::JobKind;
+use crate::follow_up::JobLine;
+use crate::follow_up::JobState;
+use crate::follow_up::NewJob;
+use crate::follow_up::Occasion;
+use crate::follow_up::Occurred;
+use crate::follow_up::Rules;
+use crate::follow_up::Step;
+use crate::follow_up::retry::HighWater;
+use crate::model::ids::CallId;
+use crate::model::ids::CustomerId;
+use crate::model::time::Timestamp;
+use crate::records::AuditEntry;
+use crate::records::RecordsError;
+use crate::records::follow_ups::JobFilter;
+use crate::records::sqlite::customers;
+use crate::records::sqlite::from_json;
+use crate::records::sqlite::id;
+use crate::records::sqlite::journal;
+use crate::records::sqlite::json as to_json;
+use crate::records::sqlite::outbox;
+use crate::records::sqlite::rows;
+use crate::records::sqlite::signed;
+use crate::records::sqlite::time;
+
+/// Open jobs of one customer that the machine looks at.
+const OPEN_MAX: usize = 100;
+/// The high-water mark of the clock is stored when it has moved so far.
+const MARK_EVERY: std::time::Duration = std::time::Duration::from_mins(1);
+
+/// Where steps come from.
+struct Source<'a> {
+    customer: &'a CustomerId,
+    call: Option<&'a CallId>,
+    occasion: Option<&'a str>,
+    profile: &'a str,
+    rules: &'a Rules,
+    by: &'a str,
+    at: Timestamp,
+}
+
+/// Whether this kind of thing is heard of for the first time in this call.
+pub(super) fn first(
+    db: &Connection,
+    call: &CallId,
+    kind: &str,
+    customer: &CustomerId,
+    at: Timestamp,
+) -> Result<bool, RecordsError> {
+    let mut insert =
+        db.prepare_cached("INSERT OR IGNORE INTO occasions VALUES (?1, ?2, ?3, ?4)")?;
+    Ok(insert.execute((call.as_str(), kind, customer.as_str(), signed(at.0)))? > 0)
+}
+
+pub(super) fn follow_up(
+    db: &Connection,
+    occurred: &Occurred,
+) -> Result<Vec<JobLine>, RecordsError> {
+    let Occurred { call, customer, profile, rules, at, what } = occurred;
+    let word = what.word();
+    let first = first(db, call, word, customer, *at)?;
+    let around = Around::load(db, customer)?;
+    let mut steps = follow_up::occurred(occurred, &around.context());
+    if !first {
+        // Jobs that were opened before the profile was known take its rules; items are enqueued once.
+        steps.retain(|step| matches!(step, Step::Send(_)));
+        adopt(db, call, word, profile, rules)?;
+    }
+    let source = Source {
+        customer,
+        call: Some(call),
+        occasion: Some(word),
+        profile,
+        rules,
+        by: what.actor(),
+        at: *at,
+    };
+    if first {
+        note(db, &source, "follow_up", json!({ "occasion": word }))?;
+    }
+    carry_out(db, steps, &source)?;
+    let mut select = db.prepare_cached(
+        "SELECT * FROM jobs WHERE call = ?1 AND occasion = ?2 AND customer = ?3 ORDER BY id",
+    )?;
+    let mut found = select.query((call.as_str(), word, customer.as_str()))?;
+    let mut lines = vec![];
+    while let Some(row) = found.next()? {
+        lines.push(line(row)?);
+    }
+    Ok(lines)
+}
+
+/// The unblock job of an account that a call has just blocked (C71). The call names its profile later.
+pub(super) fn became_blocked(
+    db: &Connection,
+    call: &CallId,
+    customer: &CustomerId,
+    at: Timestamp,
+) -> Result<(), RecordsError> {
+    let (call, customer) = (call.clone(), customer.clone());
+    let (profile, rules, what) = (String::new(), Rules::default(), Occasion::BecameBlocked);
+    follow_up(db, &Occurred { call, customer, profile, rules, at, what }).map(drop)
+}
+
+/// Ends the jobs that were to lift a block which is no more.
+pub(super) fn unblocked(
+    db: &Connection,
+    customer: &CustomerId,
+    by: &str,
+    at: Timestamp,
+) -> Result<(), RecordsError> {
+    let around = Around::load(db, customer)?;
+    let source = Source {
+        customer,
+        call: None,
+        occasion: None,
+        profile: "",
+        rules: &Rules::default(),
+        by,
+        at,
+    };
+    let ends = |job: &&JobLine| matches!(job.kind, JobKind::Unblock | JobKind::Renewal);
+    let ended = around.open.iter().filter(ends);
+    let steps = ended.map(|job| Step::Change { job: job.id, state: JobState::Done, due: None });
+    carry_out(db, steps.collect(), &source)
+}
+
+pub(super) fn event(
+    db: &Connection,
+    job: JobId,
+    event: JobEvent,
+    by: &str,
+    now: Timestamp,
+) -> Result<JobLine, RecordsError> {
+    let now = high_water(db)?.observe(now);
+    let mut select = db.prepare_cached("SELECT * FROM jobs WHERE id = ?1")?;
+    let mut found = select.query([job.0])?;
+    let row = found.next()?.ok_or(RecordsError::NoSuch("job"))?;
+    let before = line(row)?;
+    let rules: Rules = from_json(&row.get::<_, String>("rules")?, &format!("job {}", job.0))?;
+    let around = Around::load(db, &before.customer)?;
+    let steps = follow_up::happened(&before, &rules, event, &around.context(), now)
+        .map_err(RecordsError::NotSo)?;
+    let source = Source {
+        customer: &before.customer,
+        call: before.call.as_ref(),
+        occasion: None,
+        profile: &before.profile,
+        rules: &rules,
+        by,
+        at: now,
+    };
+    let body = json!({ "job": job, "kind": before.kind, "event": event });
+    note(db, &source, "job_event", body)?;
+    carry_out(db, steps, &source)?;
+    one(db, job)?.ok_or(RecordsError::NoSuch("job"))
+}
+
+pub(super) fn due(
+    db: &Connection,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<JobId>, RecordsError> {
+    let stored = high_water(db)?;
+    let mut high = stored;
+    let now = high.observe(now);
+    if now < stored.0 || now.since(stored.0) >= MARK_EVERY {
+        db.prepare_cached("UPDATE high_water SET at = ?1")?.execute([signed(now.0)])?;
+    }
+    let mut select =
+        db.prepare_cached("SELECT id FROM jobs WHERE due <= ?1 ORDER BY due, id LIMIT ?2")?;
+    let found = select.query_map((signed(now.0), rows(limit)), |row| Ok(JobId(row.get(0)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn list(
+    db: &Connection,
+    filter: &JobFilter,
+    limit: usize,
+) -> Result<Vec<JobLine>, RecordsError> {
+    let mut select = "SELECT * FROM jobs WHERE id > ?1".to_owned();
+    let mut values = vec![Sql::from(filter.after.map_or(0, |after| after.0))];
+    if let Some(customer) = &filter.customer {
+        values.push(customer.as_str().to_owned().into());
+        select += &format!(" AND customer = ?{}", values.len());
+    }
+    if let Some(kind) = filter.kind {
+        values.push(kind.word().to_owned().into());
+        select += &format!(" AND kind = ?{}", values.len());
+    }
+    if let Some(open) = filter.open {
+        let words = JobState::ALL.iter().filter(|state| state.is_open() == open);
+        let words: Vec<_> = words.map(|state| format!("'{}'", state.word())).collect();
+        select += &format!(" AND state IN ({})", words.join(", "));
+    }
+    values.push(rows(limit).into());
+    select += &format!(" ORDER BY id LIMIT ?{}", values.len());
+    let mut select = db.prepare_cached(&select)?;
+    let mut found = select.query(rusqlite::params_from_iter(values))?;
+    let mut lines = vec![];
+    while let Some(row) = found.next()? {
+        lines.push(line(row)?);
+    }
+    Ok(lines)
+}
+
+pub(super) fn one(db: &Connection, job: JobId) -> Result<Option<JobLine>, RecordsError> {
+    let mut select = db.prepare_cached("SELECT * FROM jobs WHERE id = ?1")?;
+    let mut found = select.query([job.0])?;
+    found.next()?.map(line).transpose()
+}
+
+/// What the machine has to know about the customer.
+#[derive(Default)]
+struct Around {
+    open: Vec<JobLine>,
+    sms_ok: bool,
+    application_stage: bool,
+}
+
+impl Around {
+    fn load(db: &Connection, customer: &CustomerId) -> Result<Self, RecordsError> {
+        let filter = JobFilter {
+            customer: Some(customer.clone()),
+            open: Some(true),
+            ..JobFilter::default()
+        };
+        let flags = customers::flags(db, customer)?;
+        let flagged = |flag: &str| flags.iter().any(|set| set == flag);
+        Ok(Self {
+            open: list(db, &filter, OPEN_MAX)?,
+            sms_ok: flagged(Rules::SMS_OK),
+            application_stage: flagged(Rules::APPLICATION_STAGE),
+        })
+    }
+
+    fn context(&self) -> Context<'_> {
+        let Self { open, sms_ok, application_stage } = self;
+        Context { open, sms_ok: *sms_ok, application_stage: *application_stage }
+    }
+}
+
+fn carry_out(db: &Connection, steps: Vec<Step>, source: &Source<'_>) -> Result<(), RecordsError> {
+    for step in steps {
+        match step {
+            Step::Open(job) => open(db, &job, source)?,
+            Step::Change { job, state, due } => change(db, job, state, due, source)?,
+            Step::Send(item) => outbox::enqueue(db, &item, source.at)?,
+        }
+    }
+    Ok(())
+}
+
+fn open(db: &Connection, job: &NewJob, source: &Source<'_>) -> Result<(), RecordsError> {
+    let mut insert = db.prepare_cached(
+        "INSERT INTO jobs (kind, state, customer, call, occasion, profile, rules, opened, due, changed,
+         changed_by, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?8, ?10, ?11)",
+    )?;
+    let number = insert.insert((
+        job.kind.word(),
+        job.state.word(),
+        source.customer.as_str(),
+        source.call.map(CallId::as_str),
+        source.occasion,
+        source.profile,
+        to_json(source.rules)?,
+        signed(source.at.0),
+        job.due.map(|due| signed(due.0)),
+        source.by,
+        to_json(&job.detail)?,
+    ))?;
+    note(db, source, "job_opened", json!({ "job": number, "kind": job.kind }))
+}
+
+fn change(
+    db: &Connection,
+    job: JobId,
+    state: JobState,
+    due: Option<Timestamp>,
+    source: &Source<'_>,
+) -> Result<(), RecordsError> {
+    let mut update = db.prepare_cached(
+        "UPDATE jobs SET state = ?2, due = ?3, changed = ?4, changed_by = ?5 WHERE id = ?1",
+    )?;
+    let (due, at) = (due.map(|due| signed(due.0)), signed(source.at.0));
+    update.execute((job.0, state.word(), due, at, source.by))?;
+    note(db, source, "job_changed", json!({ "job": job, "state": state }))
+}
+
+fn adopt(
+    db: &Connection,
+    call: &CallId,
+    occasion: &str,
+    profile: &str,
+    rules: &Rules,
+) -> Result<(), RecordsError> {
+    let mut update = db.prepare_cached(
+        "UPDATE jobs SET profile = ?3, rules = ?4 WHERE call = ?1 AND occasion = ?2 AND profile = ''",
+    )?;
+    update.execute((call.as_str(), occasion, profile, to_json(rules)?))?;
+    Ok(())
+}
+
+fn note(
+    db: &Connection,
+    source: &Source<'_>,
+    what: &str,
+    body: serde_json::Value,
+) -> Result<(), RecordsError> {
+    let (actor, call) = (source.by.to_owned(), source.call.cloned());
+    let customer = Some(source.customer.clone());
+    journal::append(
+        db,
+        AuditEntry { at: source.at, actor, what: what.into(), call, customer, body },
+    )
+}
+
+fn high_water(db: &Connection) -> Result<HighWater, RecordsError> {
+    let mut select = db.prepare_cached("SELECT at FROM high_water")?;
+    let at = select.query_row((), |row| row.get(0)).optional()?.unwrap_or_default();
+    Ok(HighWater(time(at)))
+}
+
+fn line(row: &Row<'_>) -> Result<JobLine, RecordsError> {
+    let number: i64 = row.get("id")?;
+    let record = format!("job {number}");
+    let corrupt = || RecordsError::Corrupt(record.clone());
+    Ok(JobLine {
+        id: JobId(number),
+        kind: JobKind::from_word(&row.get::<_, String>("kind")?).ok_or_else(corrupt)?,
+        state: JobState::from_word(&row.get::<_, String>("state")?).ok_or_else(corrupt)?,
+        customer: id(row.get("customer")?)?,
+        call: row.get::<_, Option<String>>("call")?.map(id).transpose()?,
+        profile: row.get("profile")?,
+        opened: time(row.get("opened")?),
+        due: row.get::<_, Option<i64>>("due")?.map(time),
+        changed: time(row.get("changed")?),
+        changed_by: row.get("changed_by")?,
+        detail: from_json(&row.get::<_, String>("detail")?, &record)?,
+    })
+}

@@ -1,0 +1,192 @@
+//! The small registries: marks, archived profiles, events seen, letter codes, call-back references.
+
+use rusqlite::Connection;
+use rusqlite::OptionalExtension;
+use serde_json::json;
+
+use crate::follow_up::Mark;
+use crate::model::digits::SecretText;
+use crate::model::ids::CallId;
+use crate::model::ids::CustomerId;
+use crate::model::time::Timestamp;
+use crate::records::RecordsError;
+use crate::records::follow_ups::ArchivedProfile;
+use crate::records::follow_ups::CodePair;
+use crate::records::follow_ups::Marking;
+use crate::records::follow_ups::PendingContact;
+use crate::records::follow_ups::Registry;
+use crate::records::sqlite::id;
+use crate::records::sqlite::journal;
+use crate::records::sqlite::signed;
+
+const DAY: u64 = 86_400_000;
+/// Events of platforms are remembered so long, and at most so many.
+const EVENTS_FOR: u64 = 7 * DAY;
+const EVENTS_MAX: i64 = 2_000_000;
+/// A reference may be quoted so long (OB-1).
+const REFERENCE_FOR: u64 = DAY;
+/// Draws of a reference before we give up: with all of them taken, something else is wrong.
+const DRAWS: usize = 64;
+
+pub(super) fn put_mark(
+    db: &Connection,
+    registry: Registry,
+    call: &CallId,
+    customer: &CustomerId,
+    mark: Mark,
+    at: Timestamp,
+) -> Result<Marking, RecordsError> {
+    if let Some(before) = self::mark(db, registry, call)? {
+        return Ok(if before == mark { Marking::Stored } else { Marking::Conflict(before) });
+    }
+    db.prepare_cached("INSERT INTO marks VALUES (?1, ?2, ?3, ?4, ?5)")?.execute((
+        word(registry),
+        call.as_str(),
+        customer.as_str(),
+        mark.label(),
+        signed(at.0),
+    ))?;
+    let body = json!({ "registry": word(registry), "mark": mark });
+    journal::note(db, at, "marked", Some(call), customer, body)?;
+    Ok(Marking::Stored)
+}
+
+pub(super) fn mark(
+    db: &Connection,
+    registry: Registry,
+    call: &CallId,
+) -> Result<Option<Mark>, RecordsError> {
+    let mut select =
+        db.prepare_cached("SELECT mark FROM marks WHERE registry = ?1 AND call = ?2")?;
+    let found = select.query_row((word(registry), call.as_str()), |row| row.get::<_, String>(0));
+    let Some(label) = found.optional()? else { return Ok(None) };
+    let corrupt = || RecordsError::Corrupt(format!("mark of {call}"));
+    Mark::from_label(&label).map(Some).ok_or_else(corrupt)
+}
+
+const fn word(registry: Registry) -> &'static str {
+    match registry {
+        Registry::Bofe => "bofe",
+        Registry::IamManager => "iam_manager",
+    }
+}
+
+pub(super) fn archive_profile(
+    db: &Connection,
+    hash: &str,
+    name: &str,
+    text: &str,
+) -> Result<(), RecordsError> {
+    db.prepare_cached("INSERT OR IGNORE INTO profiles VALUES (?1, ?2, ?3)")?
+        .execute((hash, name, text))?;
+    Ok(())
+}
+
+pub(super) fn profile(
+    db: &Connection,
+    hash: &str,
+) -> Result<Option<ArchivedProfile>, RecordsError> {
+    let mut select = db.prepare_cached("SELECT name, text FROM profiles WHERE hash = ?1")?;
+    let found = select
+        .query_row([hash], |row| Ok(ArchivedProfile { name: row.get(0)?, text: row.get(1)? }));
+    Ok(found.optional()?)
+}
+
+pub(super) fn event_seen(
+    db: &Connection,
+    platform: &str,
+    event: &str,
+    now: Timestamp,
+) -> Result<bool, RecordsError> {
+    let mut insert = db.prepare_cached(
+        "INSERT OR IGNORE INTO platform_events (platform, event, at) VALUES (?1, ?2, ?3)",
+    )?;
+    if insert.execute((platform, event, signed(now.0)))? == 0 {
+        return Ok(true);
+    }
+    // A few old ones go with every new one, so that no single event pays for all.
+    let newest = db.last_insert_rowid();
+    db.prepare_cached(
+        "DELETE FROM platform_events WHERE place IN
+         (SELECT place FROM platform_events ORDER BY place LIMIT 4) AND (at < ?1 OR place <= ?2)",
+    )?
+    .execute((signed(now.0.saturating_sub(EVENTS_FOR)), newest.saturating_sub(EVENTS_MAX)))?;
+    Ok(false)
+}
+
+/// The codes lie here as they are: they are spoken, so they cannot be hashed. The file is its owner's alone.
+pub(super) fn issue_codes(
+    db: &Connection,
+    customer: &CustomerId,
+    now: Timestamp,
+) -> Result<CodePair, RecordsError> {
+    let (ours, theirs) = (six_digits(), six_digits());
+    let mut replace =
+        db.prepare_cached("INSERT OR REPLACE INTO letter_codes VALUES (?1, ?2, ?3, ?4)")?;
+    replace.execute((customer.as_str(), &ours, &theirs, signed(now.0)))?;
+    journal::note(db, now, "letter_codes_issued", None, customer, json!({}))?;
+    Ok(CodePair { ours: SecretText::new(ours), theirs: SecretText::new(theirs) })
+}
+
+pub(super) fn take_codes(
+    db: &Connection,
+    customer: &CustomerId,
+    call: &CallId,
+    now: Timestamp,
+) -> Result<Option<CodePair>, RecordsError> {
+    let mut delete =
+        db.prepare_cached("DELETE FROM letter_codes WHERE customer = ?1 RETURNING ours, theirs")?;
+    let found = delete.query_row([customer.as_str()], |row| {
+        Ok(CodePair { ours: SecretText::new(row.get(0)?), theirs: SecretText::new(row.get(1)?) })
+    });
+    let found = found.optional()?;
+    if found.is_some() {
+        journal::note(db, now, "letter_codes_taken", Some(call), customer, json!({}))?;
+    }
+    Ok(found)
+}
+
+pub(super) fn refer(
+    db: &Connection,
+    customer: &CustomerId,
+    call: &CallId,
+    now: Timestamp,
+) -> Result<String, RecordsError> {
+    db.prepare_cached("DELETE FROM call_references WHERE expires <= ?1")?
+        .execute([signed(now.0)])?;
+    // One call has one reference; a newer one voids it.
+    db.prepare_cached("DELETE FROM call_references WHERE call = ?1")?.execute([call.as_str()])?;
+    let mut insert =
+        db.prepare_cached("INSERT OR IGNORE INTO call_references VALUES (?1, ?2, ?3, ?4)")?;
+    for _ in 0..DRAWS {
+        let reference = six_digits();
+        let expires = signed(now.0.saturating_add(REFERENCE_FOR));
+        if insert.execute((&reference, customer.as_str(), call.as_str(), expires))? > 0 {
+            journal::note(db, now, "call_back_reference_issued", Some(call), customer, json!({}))?;
+            return Ok(reference);
+        }
+    }
+    Err(RecordsError::Unavailable("all call-back references are taken".into()))
+}
+
+pub(super) fn redeem(
+    db: &Connection,
+    reference: &str,
+    now: Timestamp,
+) -> Result<Option<PendingContact>, RecordsError> {
+    let mut delete = db.prepare_cached(
+        "DELETE FROM call_references WHERE reference = ?1 AND expires > ?2 RETURNING customer, call",
+    )?;
+    let found = delete.query_row((reference, signed(now.0)), |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    });
+    let Some((customer, call)) = found.optional()? else { return Ok(None) };
+    let contact = PendingContact { customer: id(customer)?, call: id(call)? };
+    let (call, customer) = (Some(&contact.call), &contact.customer);
+    journal::note(db, now, "call_back_reference_redeemed", call, customer, json!({}))?;
+    Ok(Some(contact))
+}
+
+fn six_digits() -> String {
+    format!("{:06}", rand::random_range(0..1_000_000_u32))
+}
