@@ -32,7 +32,8 @@ pub const LEGACY_TERMS: &[&str] = &[
 pub const FORBIDDEN_OPENINGS: &[&str] =
     &["before we start", "before we begin", "security questions"];
 
-/// Situations and what the agent says in them, where a profile says nothing else.
+/// Situations and what the agent says in them, where a profile says nothing else. What is said until
+/// we have proved ourselves on an outbound call stands in `[outbound.texts]`.
 pub const SITUATIONS: &[(&str, &str)] = &[
     ("party", "May I ask who I am speaking to? Are you the customer, or do you speak for someone?"),
     ("client_present", "Is the customer there with you? I need to speak to them first."),
@@ -82,24 +83,6 @@ pub const SITUATIONS: &[(&str, &str)] = &[
         "third_party",
         "I cannot share customer details with you. I can tell you how your organisation gets in touch.",
     ),
-    ("intro", "Hello, this is [your name]. May I speak to [the customer's name], please?"),
-    (
-        "proof_app",
-        "Please open our app yourself. It shows three numbers; tap the one I read to you now.",
-    ),
-    (
-        "proof_letter",
-        "I will read the first code of our last letter to you. If it is right, please read me the second.",
-    ),
-    (
-        "proof_call_back",
-        "Please look up our number on a letter or card you have, wait five minutes or use another line, and quote the reference I give you now.",
-    ),
-    (
-        "waived",
-        "That is fine. I will keep this short, and I will not ask for your PIN or password.",
-    ),
-    ("declined", "That is quite all right. Nothing counts against you. Goodbye."),
     ("enrolment", "Thank you. Now please choose a new PIN and a new password with me."),
     ("bogus", "I cannot go on with this call. Goodbye."),
 ];
