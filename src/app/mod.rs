@@ -43,6 +43,8 @@ use crate::lifecycle::Stops;
 use crate::model::time::Timestamp;
 use crate::outbox::Outbox;
 use crate::platform::Entry;
+use crate::platform::http::Platforms;
+use crate::platform::http::Rules;
 use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
 use crate::platform::sip::listener::Listener;
@@ -89,6 +91,7 @@ pub struct Running {
     /// The clocks.
     pub clock: Clock,
     gauges: Vec<Arc<Gauge>>,
+    platforms: Arc<Platforms>,
     calls: Calls,
     tasks: TaskTracker,
     stops: Stops,
@@ -143,12 +146,14 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     for listener in listeners {
         tasks.spawn(listener.run());
     }
+    let platforms = Arc::new(platforms(&config, &reception, clock, &tasks, &stops));
     let desktops = desktops(&config, &hub, &tokens, &reception, (&wall, &tasks, &stops));
     let readiness: Arc<dyn Readiness> = Arc::new(Backends::new(world, clock));
     let state = ApiState {
         desktops,
         tokens,
         sessions: Arc::clone(&sessions),
+        platforms: Arc::clone(&platforms),
         records,
         readiness,
         metrics: metrics.clone(),
@@ -170,6 +175,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         hub,
         clock,
         gauges,
+        platforms,
         calls,
         tasks,
         stops,
@@ -293,6 +299,24 @@ fn listeners(
     Ok((addresses, listeners, gauges))
 }
 
+/// Platforms that report by HTTP, believed as their trunks are.
+fn platforms(
+    config: &Config,
+    reception: &Arc<Reception>,
+    clock: Clock,
+    tasks: &TaskTracker,
+    stops: &Stops,
+) -> Platforms {
+    let rules = Rules {
+        trunks: config.sip.trunks.clone(),
+        queues: config.queues.clone(),
+        queue_uri: config.sip.queue_uri.to_string(),
+        handed_over_max: config.sip.handed_over_max,
+    };
+    let entry = Arc::clone(reception) as Arc<dyn Entry>;
+    Platforms::new(entry, rules, clock, tasks.clone(), stops.drain.clone())
+}
+
 /// Media is received on the listener's address, or on all of them where peers are told another.
 fn media_bind(config: &Config, local: IpAddr) -> IpAddr {
     match config.rtp.address {
@@ -345,7 +369,10 @@ impl Running {
         self.stops.drain.cancel();
         self.gauges.iter().for_each(|gauge| gauge.drain());
         let patience = Instant::now() + self.grace;
-        let busy = || self.gauges.iter().map(|gauge| gauge.legs()).sum::<usize>();
+        let busy = || {
+            let legs = self.gauges.iter().map(|gauge| gauge.legs()).sum::<usize>();
+            legs + self.platforms.busy()
+        };
         if busy() > 0 {
             info!(calls = busy(), grace_s = self.grace.as_secs(), "draining");
         }

@@ -2,6 +2,7 @@
 
 mod config;
 mod desktop;
+mod events;
 mod faults;
 mod fraud;
 mod hangups;
