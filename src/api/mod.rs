@@ -329,6 +329,58 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn contract_10_what_supervisors_read_is_for_supervisors() {
+        let house = House::open().await;
+        let (alice, chief) =
+            (House::token("alice", TokenRole::Agent), House::token("chief", TokenRole::Supervisor));
+        house.publish("live1", Some("alice"));
+        for path in ["/v1/stats", "/v1/audit", "/v1/calls/live1/ladder"] {
+            let asked = format!("GET {path}");
+            assert_eq!(house.asks(&asked, &alice, "").await.error(), "403 forbidden", "{path}");
+            assert_eq!(house.asks(&asked, "", "").await.error(), "401 unauthenticated", "{path}");
+        }
+        let stats = house.asks("GET /v1/stats", &chief, "").await.json();
+        assert_eq!((&stats["desktops"], &stats["checks"]["pass_rate"]), (&json!(0), &json!(null)));
+        for wrong in ["from=0", "limit=0", "limit=1001", "limit=x", "call="] {
+            let asked = format!("GET /v1/audit?{wrong}");
+            assert_eq!(
+                house.asks(&asked, &chief, "").await.error(),
+                "400 invalid_query",
+                "{wrong}"
+            );
+        }
+        assert_eq!(house.asks("GET /v1/audit", &chief, "").await.error(), "503 unavailable");
+        let ladder = house.asks("GET /v1/calls/live1@trunk/ladder", &chief, "").await.json();
+        assert_eq!((&ladder["call"], &ladder["complete"]), (&json!("live1"), &json!(false)));
+        let past = house.asks("GET /v1/calls/past-of-bob/ladder", &chief, "").await;
+        assert_eq!(past.json()["lanes"].as_array().map(Vec::len), Some(6));
+        let none = house.asks("GET /v1/calls/none/ladder", &chief, "").await;
+        assert_eq!(none.error(), "404 no_such_call");
+    }
+
+    #[tokio::test]
+    async fn c01_an_account_is_refused_until_the_call_has_passed() {
+        let house = House::open().await;
+        let (alice, bob) =
+            (House::token("alice", TokenRole::Agent), House::token("bob", TokenRole::Agent));
+        let chief = House::token("chief", TokenRole::Supervisor);
+        house.publish("live1", Some("alice"));
+        house.publish("waiting", None);
+        for (asked, token, expected) in [
+            ("live1/customer", &alice, "403 not_passed"),
+            ("live1/customer?show=bank_last4", &alice, "403 not_passed"),
+            ("live1/customer", &chief, "403 not_passed"),
+            ("live1/customer", &bob, "404 no_such_call"),
+            ("waiting/customer", &alice, "403 not_yours"),
+            ("live1/customer?show=nino", &alice, "400 invalid_query"),
+            ("past-of-bob/customer", &bob, "404 no_such_call"),
+        ] {
+            let answer = house.asks(&format!("GET /v1/calls/{asked}"), token, "").await;
+            assert_eq!(answer.error(), expected, "{asked}");
+        }
+    }
+
+    #[tokio::test]
     async fn operators_read_health_and_metrics_and_see_a_drain() {
         let house = House::open().await;
         assert_eq!(house.asks("GET /healthz", "", "").await.json()["status"], "ok");
