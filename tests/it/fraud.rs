@@ -449,7 +449,7 @@ fn everything() -> View {
         name: None,
         roles: vec![TokenRole::Supervisor],
         queues: vec![],
-        expires: Timestamp(u64::MAX),
+        expires_at: Timestamp(u64::MAX),
     };
     View::new(&identity, None)
 }
