@@ -100,10 +100,10 @@ async fn of_its_day(
     transcript: &Transcript,
 ) -> Result<Profile, NotReplayed> {
     let Transcript { profile: name, hash, .. } = transcript;
-    let archived = records.profile_text(hash).await?.ok_or_else(|| NotReplayed::NoProfile {
-        name: name.clone(),
-        hash: hash.clone(),
-    })?;
+    let archived = records
+        .profile_text(hash)
+        .await?
+        .ok_or_else(|| NotReplayed::NoProfile { name: name.clone(), hash: hash.clone() })?;
     Profile::parse(&archived.name, &archived.text)
         .map_err(|bad| NotReplayed::BadProfile(bad.to_string()))
 }

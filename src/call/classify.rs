@@ -148,7 +148,11 @@ pub fn classify(
     Classified { class, basis, evidence, customer, records_up }
 }
 
-fn number_evidence(caller: &Caller, profile: &Profile, evidence: &mut Vec<Evidence>) -> NumberTrust {
+fn number_evidence(
+    caller: &Caller,
+    profile: &Profile,
+    evidence: &mut Vec<Evidence>,
+) -> NumberTrust {
     // No digit of the number stands in here: evidence outlives a failure, the number does not (C52).
     let (result, detail) = match (&caller.ani, &caller.cli) {
         (Some(_), _) => ("asserted", "the network asserts the calling number"),
@@ -307,7 +311,13 @@ mod tests {
             ("b11 unknown", &asserted, Ok(NumberMatch::Nobody), none(), C::Unverified),
             ("no records", &asserted, Err(Down), none(), C::Unverified),
         ] {
-            let found = classify(Direction::Inbound, caller, Lookup { by_number, intent, alarm: None }, &profile, NOW);
+            let found = classify(
+                Direction::Inbound,
+                caller,
+                Lookup { by_number, intent, alarm: None },
+                &profile,
+                NOW,
+            );
             assert_eq!(found.class, class, "{story}: {:?}", found.evidence);
             assert!(!found.evidence.is_empty(), "{story}: evidence is kept");
         }
@@ -317,7 +327,8 @@ mod tests {
     fn x12_a_mismatch_is_flagged_and_still_names_the_customer() {
         let profile = Profile::parse(BUILT_IN[0].0, BUILT_IN[0].1).expect("sound");
         let caller = Caller { ani: "+442079460123".parse().ok(), ..Caller::default() };
-        let found = Lookup { by_number: Ok(NumberMatch::Nobody), intent: good(false, true), alarm: None };
+        let found =
+            Lookup { by_number: Ok(NumberMatch::Nobody), intent: good(false, true), alarm: None };
         let found = classify(Direction::Inbound, &caller, found, &profile, NOW);
         assert!(found.evidence.iter().any(|evidence| evidence.kind == "intent_number_mismatch"));
         assert_eq!(found.customer.map(|known| known.id.to_string()).as_deref(), Some("c-1"));

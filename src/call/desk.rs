@@ -227,9 +227,7 @@ impl Call {
             Request::OfferCallback { accepted } => {
                 (phase, self.offer_callback(accepted, asker, reply, now))
             }
-            Request::ReportBogus { details } => {
-                self.report_bogus(phase, details, by, reply, now)
-            }
+            Request::ReportBogus { details } => self.report_bogus(phase, details, by, reply, now),
             Request::Prove(method) => (phase, self.prove(method, by, reply, now)),
             Request::Proof(result) => self.proof_result(phase, result, by, reply, now),
             Request::Transfer { to, warm } => {
@@ -321,7 +319,8 @@ impl Call {
         self.facts.note_of(Who::Agent, now.wall, format!("wrapped up by {by}: {outcome}"));
         // C15, C82: the outcome, and who it was.
         let role = self.facts.party.as_ref().map(|party| party.role.word());
-        let body = json!({ "outcome": outcome, "role": role, "deferred": self.facts.enrolment_required });
+        let body =
+            json!({ "outcome": outcome, "role": role, "deferred": self.facts.enrolment_required });
         effects.push(audit(by, "call_wrapped_up", body));
         if self.facts.enrolment_required {
             // C21: not complete without new details; the disposition says why they have to wait.
@@ -338,4 +337,3 @@ impl Call {
         (phase, effects)
     }
 }
-

@@ -198,12 +198,7 @@ impl Call {
     }
 
     /// C15: without the client, or against their word, nobody goes on. Outcome and role are kept.
-    fn end_for_party(
-        &mut self,
-        phase: Phase,
-        role: PartyRole,
-        now: Now,
-    ) -> (Phase, Vec<Effect>) {
+    fn end_for_party(&mut self, phase: Phase, role: PartyRole, now: Now) -> (Phase, Vec<Effect>) {
         const OUTCOME: &str = "client not present";
         self.facts.message = Some(self.facts.profile.texts.end.clone());
         self.facts.notes.push(format!("{OUTCOME}: {}", role.word()));

@@ -62,7 +62,13 @@ impl Call {
     }
 
     /// Gives the call to somebody else.
-    pub(crate) fn pass_on(&mut self, to: TransferTo, warm: bool, by: &str, now: Now) -> Vec<Effect> {
+    pub(crate) fn pass_on(
+        &mut self,
+        to: TransferTo,
+        warm: bool,
+        by: &str,
+        now: Now,
+    ) -> Vec<Effect> {
         self.conceal();
         self.facts.agent_gone = false;
         let (kind, name) = match &to {

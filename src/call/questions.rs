@@ -37,8 +37,7 @@ pub(crate) fn due(facts: &Facts) -> Option<&QuestionsAsked> {
     let questions = facts.questions.as_ref()?;
     let open = match questions.kind {
         QuestionKind::Check | QuestionKind::Transitional => {
-            facts.factors.questions == table::Questions::Pending
-                && !facts.authentication.is_final()
+            facts.factors.questions == table::Questions::Pending && !facts.authentication.is_final()
         }
         QuestionKind::CallBack => facts.recovering,
         QuestionKind::Employer => facts.message.is_none(),
@@ -166,7 +165,8 @@ impl Call {
         };
         item.marked = Some(correct);
         let looked = item.revealed.take();
-        let interval = looked.map(|at| now.wall.since(at).as_millis().try_into().unwrap_or(u64::MAX));
+        let interval =
+            looked.map(|at| now.wall.since(at).as_millis().try_into().unwrap_or(u64::MAX));
         let word = if correct { "right" } else { "wrong" };
         self.facts.note_of(Who::Agent, now.wall, format!("{question} answered {word}"));
         let body = json!({

@@ -194,10 +194,16 @@ impl Refusal {
             Self::NotYours => "another agent has this call; ask them to release it",
             Self::NoSuchCall => "there is no such call, or it is not yours to see",
             Self::NoSuchQuestion => "this call asks no such question; use a key of its questions",
-            Self::NothingOnFile => "no answer is on file for this question; mark it as wrong, or ask another",
+            Self::NothingOnFile => {
+                "no answer is on file for this question; mark it as wrong, or ask another"
+            }
             Self::NoSuchCustomer => "no customer has this id; ask for it again",
-            Self::WrongParty => "this record is not a representative's own; with the client's id the client has to be present",
-            Self::Quota => "you have looked at as many answers as an agent may within an hour; type what the caller says instead",
+            Self::WrongParty => {
+                "this record is not a representative's own; with the client's id the client has to be present"
+            }
+            Self::Quota => {
+                "you have looked at as many answers as an agent may within an hour; type what the caller says instead"
+            }
             Self::Unavailable => "this cannot be done at the moment; try again in a few seconds",
         }
     }

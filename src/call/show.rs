@@ -176,7 +176,8 @@ fn primary(facts: &Facts, actions: &[&'static str]) -> Option<&'static str> {
 fn say(call: &Call, actions: &[&'static str]) -> Option<String> {
     let facts = &call.facts;
     let agent = facts.agent.as_ref()?;
-    let opening = facts.proof.as_ref().filter(|proof| !proof.allows_check() && !proof.skips_check());
+    let opening =
+        facts.proof.as_ref().filter(|proof| !proof.allows_check() && !proof.skips_check());
     if let Some(proof) = opening {
         return Some(proof.words(agent.as_str()));
     }

@@ -13,8 +13,8 @@ use crate::call::input::PresentedIntent;
 use crate::effects::World;
 use crate::effects::guarding::restrict;
 use crate::effects::timed;
-use crate::model::call_kind::Direction;
 use crate::limits::Source;
+use crate::model::call_kind::Direction;
 use crate::model::caller::Caller;
 use crate::model::ids::CustomerId;
 use crate::model::number::PhoneNumber;
@@ -46,17 +46,19 @@ pub(crate) async fn caller(world: &World, asked: Asked, now: Now) -> Lookup {
         Some(PresentedIntent::Unreadable) => IntentFound::Refused("unreadable"),
         Some(PresentedIntent::Handle(handle)) => {
             match world.sessions.redeem_intent(&handle, wall).await {
-                Ok(Redeemed::Good(intent)) => match known(world, &intent.customer, number, wall).await {
-                    Err(Down) => IntentFound::Refused("unavailable"),
-                    Ok(customer) => IntentFound::Good {
-                        customer,
-                        number_agrees: number == Some(&intent.number),
-                        dnis_agrees: intent
-                            .dnis
-                            .as_deref()
-                            .is_none_or(|announced| same_number(announced, &dnis)),
-                    },
-                },
+                Ok(Redeemed::Good(intent)) => {
+                    match known(world, &intent.customer, number, wall).await {
+                        Err(Down) => IntentFound::Refused("unavailable"),
+                        Ok(customer) => IntentFound::Good {
+                            customer,
+                            number_agrees: number == Some(&intent.number),
+                            dnis_agrees: intent
+                                .dnis
+                                .as_deref()
+                                .is_none_or(|announced| same_number(announced, &dnis)),
+                        },
+                    }
+                }
                 Ok(Redeemed::Expired) => IntentFound::Refused("expired"),
                 Ok(Redeemed::Used) => IntentFound::Refused("used"),
                 Ok(Redeemed::Unknown) => IntentFound::Refused("unknown"),

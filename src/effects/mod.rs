@@ -110,12 +110,7 @@ pub struct Carrier {
 impl Carrier {
     /// A carrier with its leg and its store queue.
     #[must_use]
-    pub fn new(
-        world: Arc<World>,
-        call: CallId,
-        leg: Box<dyn Leg>,
-        profile: Arc<Profile>,
-    ) -> Self {
+    pub fn new(world: Arc<World>, call: CallId, leg: Box<dyn Leg>, profile: Arc<Profile>) -> Self {
         let (queue, mut work) = mpsc::channel::<Work>(QUEUE_LEN);
         world.tasks.spawn(async move {
             while let Some(next) = work.recv().await {

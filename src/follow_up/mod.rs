@@ -32,11 +32,11 @@ pub use crate::follow_up::job::JobKind;
 pub use crate::follow_up::job::JobLine;
 pub use crate::follow_up::job::JobState;
 pub use crate::follow_up::job::NewJob;
-pub use crate::model::call_kind::Direction;
 pub use crate::follow_up::occasion::Factor;
 pub use crate::follow_up::occasion::Occasion;
 pub use crate::follow_up::occasion::Occurred;
 pub use crate::follow_up::rules::Rules;
+pub use crate::model::call_kind::Direction;
 
 #[cfg(test)]
 mod stories;

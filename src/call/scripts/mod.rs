@@ -248,7 +248,8 @@ impl Script {
 }
 
 fn request(agent: &str, request: Request) -> Input {
-    let asker = Asker { agent: agent.parse().expect("an agent"), supervisor: false, groups: vec![] };
+    let asker =
+        Asker { agent: agent.parse().expect("an agent"), supervisor: false, groups: vec![] };
     Input::Request { asker, request, reply: Reply(1) }
 }
 
@@ -294,11 +295,7 @@ fn app() -> Lookup {
         number_agrees: true,
         dnis_agrees: true,
     };
-    Lookup {
-        by_number: Ok(NumberMatch::One(Box::new(known(Standing::Open)))),
-        intent,
-        alarm: None,
-    }
+    Lookup { by_number: Ok(NumberMatch::One(Box::new(known(Standing::Open)))), intent, alarm: None }
 }
 
 /// Effects in words, without the published states.
