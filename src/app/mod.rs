@@ -25,6 +25,7 @@ use crate::api::auth::TokenRules;
 use crate::api::auth::Tokens;
 use crate::api::health::Readiness;
 use crate::api::keys::KeySource;
+use crate::api::stats::Alarms;
 pub use crate::app::prepare::Prepared;
 pub use crate::app::prepare::Stores;
 pub use crate::app::prepare::prepare;
@@ -40,6 +41,7 @@ use crate::files;
 use crate::health::Backends;
 use crate::lifecycle;
 use crate::lifecycle::Stops;
+use crate::limits;
 use crate::model::time::Timestamp;
 use crate::outbox::Outbox;
 use crate::platform::Entry;
@@ -64,6 +66,7 @@ use crate::sip::agent::Advertised;
 use crate::sip::agent::AgentConfig;
 use crate::sip::agent::TrunkRule;
 use crate::sip::agent::UserAgent;
+use crate::stats;
 use crate::stats::Shared as Stats;
 use crate::telemetry;
 use crate::web;
@@ -148,6 +151,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     }
     let platforms = Arc::new(platforms(&config, &reception, clock, &tasks, &stops));
     let desktops = desktops(&config, &hub, &tokens, &reception, (&wall, &tasks, &stops));
+    let guard = Arc::clone(&world.guard);
     let readiness: Arc<dyn Readiness> = Arc::new(Backends::new(world, clock));
     let state = ApiState {
         desktops,
@@ -161,7 +165,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         draining: stops.drain.clone(),
         limits: ApiLimits { intent_ttl: config.intents.ttl, ..ApiLimits::default() },
         stats,
-        alarms: Arc::new(|_| vec![]),
+        alarms: alarms(guard, clock),
         pages: web::pages(),
     };
     tasks.spawn(crate::api::server::serve(http, state, tasks.clone(), stops.sockets.clone()));
@@ -180,6 +184,19 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         tasks,
         stops,
         grace: config.shutdown.grace,
+    })
+}
+
+/// What the limits have to tell supervisors.
+fn alarms(guard: Arc<Guard>, clock: Clock) -> Alarms {
+    Arc::new(move |_| {
+        let alarms = guard.alarms(clock.now()).into_iter();
+        let told = |alarm: limits::Alarm| stats::Alarm {
+            kind: alarm.kind.word().to_owned(),
+            since: alarm.since,
+            detail: alarm.detail,
+        };
+        alarms.map(told).collect()
     })
 }
 

@@ -61,7 +61,12 @@ impl Carrier {
             Effect::CompareLetter { customer, said, reply } => self.ask(call, async move {
                 let compared = world.records.compare_letter_code(&customer, &said, now);
                 let (agrees, wrong_before) = match timed("letter_code", compared).await {
-                    Ok(compared) => (Ok(compared.agrees), compared.wrong_before),
+                    Ok(compared) => {
+                        if compared.agrees == Some(false) {
+                            world.guard.letter_code_wrong(taken.now);
+                        }
+                        (Ok(compared.agrees), compared.wrong_before)
+                    }
                     Err(Down) => (Err(Down), 0),
                 };
                 Input::LetterCompared { agrees, wrong_before, reply }
