@@ -18,7 +18,7 @@ const PASSWORD: &str = "correct-horse-canary";
 const ANSWER: &str = "Ghent-canary";
 
 #[test]
-fn p11_secrets_are_in_no_log_metric_frame_or_file() {
+fn p11_x10_x18_secrets_are_in_no_log_metric_frame_or_file() {
     let settings = format!("{OFFICE}{CHEAP_PINS}[log]\nlevel = \"trace\"\n");
     let row = format!("1001,Ann,{ANN},{PIN},{PASSWORD},{ANSWER}");
     let customers = format!("customer_id,name,numbers,pin,password,fact.place_of_birth\n{row}\n");
