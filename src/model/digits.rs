@@ -274,9 +274,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn c05_a_pin_is_seven_digits_and_c18_never_the_default() {
+    fn c05_c18_x17_a_pin_is_seven_digits_and_never_the_default() {
         assert!(VoicePin::parse("9081726").is_ok());
-        for wrong in ["908172", "90817263", "90817a6", "", "９０８１７２６"] {
+        for wrong in ["908172", "90817263", "90817a6", "ABCDEFG", "abcdefg", "", "９０８１７２６"]
+        {
             assert_eq!(VoicePin::parse(wrong).err(), Some(NotAPin::Form));
         }
         assert_eq!(VoicePin::parse("1234567").err(), Some(NotAPin::Default));
