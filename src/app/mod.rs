@@ -1,6 +1,7 @@
 //! Composition root: the only file that knows every module. Nothing is bound before everything has
 //! been checked.
 
+mod outbound;
 mod prepare;
 mod reception;
 
@@ -25,6 +26,8 @@ use crate::api::auth::TokenRules;
 use crate::api::auth::Tokens;
 use crate::api::health::Readiness;
 use crate::api::keys::KeySource;
+use crate::api::outbound::OutboundParts;
+use crate::app::outbound::OutboundCalls;
 use crate::api::stats::Alarms;
 pub use crate::app::prepare::Prepared;
 pub use crate::app::prepare::Stores;
@@ -152,6 +155,14 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let platforms = Arc::new(platforms(&config, &reception, clock, &tasks, &stops));
     let desktops = desktops(&config, &hub, &tokens, &reception, (&wall, &tasks, &stops));
     let guard = Arc::clone(&world.guard);
+    let outbound = crate::api::outbound::routes(OutboundParts {
+        tokens: Arc::clone(&tokens) as Arc<dyn Doorkeeper>,
+        desk: Arc::new(OutboundCalls {
+            reception: Arc::clone(&reception),
+            queues: config.queues.clone(),
+            handed_over_max: config.sip.handed_over_max,
+        }),
+    });
     let readiness: Arc<dyn Readiness> = Arc::new(Backends::new(world, clock));
     let state = ApiState {
         desktops,
@@ -166,8 +177,12 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         limits: ApiLimits { intent_ttl: config.intents.ttl, ..ApiLimits::default() },
         stats,
         alarms: alarms(guard, clock),
-        pages: web::pages(),
+        pages: web::pages().merge(outbound),
     };
+    for profile in prepared.profiles.values() {
+        // What it decides can be evaluated again, whatever becomes of its file.
+        state.records.archive_profile(&profile.hash, &profile.name, &profile.text).await?;
+    }
     tasks.spawn(crate::api::server::serve(http, state, tasks.clone(), stops.sockets.clone()));
     tasks.spawn(outbox.run(stops.sockets.clone()));
     tasks.spawn(upkeep(metrics, stops.sockets.clone()));

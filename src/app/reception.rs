@@ -34,6 +34,13 @@ pub(super) struct Reception {
     pub(super) default: String,
 }
 
+impl Reception {
+    /// The profile of this name, or the default one.
+    pub(super) fn profile(&self, policy: Option<&str>) -> Option<&Arc<Profile>> {
+        self.profiles.get(policy.unwrap_or(&self.default))
+    }
+}
+
 impl Entry for Reception {
     fn key_times(&self, policy: Option<&str>) -> KeyTimes {
         let profile = self.profiles.get(policy.unwrap_or(&self.default));

@@ -119,6 +119,17 @@ impl SecretText {
         Self(text)
     }
 
+    /// Whether both hold the same digits, whatever stands between them; in constant time for the same
+    /// number of digits.
+    #[must_use]
+    pub fn same_digits(&self, other: &Self) -> bool {
+        let digits = |text: &Self| -> zeroize::Zeroizing<Vec<u8>> {
+            zeroize::Zeroizing::new(text.0.bytes().filter(u8::is_ascii_digit).collect())
+        };
+        let (one, two) = (digits(self), digits(other));
+        !one.is_empty() && bool::from(subtle::ConstantTimeEq::ct_eq(one.as_slice(), two.as_slice()))
+    }
+
     /// Hands the text to the one who must read it. Grep for this name to audit its users.
     #[must_use]
     pub fn expose(&self) -> &str {
