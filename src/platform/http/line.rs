@@ -20,8 +20,12 @@ use crate::model::ids::PlatformCallId;
 use crate::model::ids::PlatformName;
 use crate::model::time::Timestamp;
 use crate::platform::http::orders::Orders;
+use crate::wire::directive::Directive;
 use crate::wire::directive::Order;
 use crate::wire::events::CallAnswer;
+
+/// A call that is about to settle is waited for, even by those who do not want to wait.
+const SETTLED_IN: Duration = Duration::from_secs(2);
 
 /// A call as its platform names it.
 pub(super) type Key = (PlatformCallId, PlatformName);
@@ -91,7 +95,7 @@ impl Line {
     /// time is over.
     pub(super) async fn newer(&self, after: u64, wait: Duration) -> Option<CallAnswer> {
         let call = self.call()?;
-        let until = Instant::now() + wait;
+        let (until, settled_until) = (Instant::now() + wait, Instant::now() + wait.max(SETTLED_IN));
         let (mut reached, mut version) = (call.reached(), self.version.subscribe());
         loop {
             let settled = reached.borrow_and_update().progress.settled;
@@ -108,6 +112,7 @@ impl Line {
                     order = version.changed() => order.is_ok(),
                 }
             };
+            let until = if settled { until } else { settled_until };
             if !timeout_at(until, changed).await.unwrap_or(false) {
                 return Some(self.answer(call, settled));
             }
@@ -115,16 +120,21 @@ impl Line {
     }
 
     fn answer(&self, call: &CallHandle, settled: bool) -> CallAnswer {
-        if settled {
-            self.order(|orders| orders.settle(call.id()));
-        }
         let progress = call.reached().borrow().progress;
+        let directive = self.order(|orders| {
+            if settled {
+                orders.settle(call.id());
+                return orders.directive().clone();
+            }
+            // What was ordered last was carried out; what comes next is not known.
+            Directive { order: Order::Wait, before: vec![], ..*orders.directive() }
+        });
         CallAnswer {
             call_id: self.key.0.clone(),
             call: call.id().clone(),
             class: progress.class,
             authentication: progress.authentication,
-            directive: self.orders().directive().clone(),
+            directive,
         }
     }
 }
