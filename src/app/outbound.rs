@@ -55,7 +55,10 @@ impl From<RecordsError> for OutboundRefused {
 }
 
 impl OutboundCalls {
-    fn queue(&self, named: Option<QueueName>) -> Result<(QueueName, Option<String>), OutboundRefused> {
+    fn queue(
+        &self,
+        named: Option<QueueName>,
+    ) -> Result<(QueueName, Option<String>), OutboundRefused> {
         let general = || QueueName::try_from("general".to_owned()).ok();
         let name = named.or_else(general).ok_or(OutboundRefused::NoSuchQueue)?;
         let queue = self.queues.named(&name).ok_or(OutboundRefused::NoSuchQueue)?;
@@ -134,7 +137,7 @@ impl OutboundDesk for OutboundCalls {
                     NotHeld::NoNumber => OutboundRefused::NoNumber,
                     NotHeld::NotOnFile => OutboundRefused::NotOnFile,
                 })?;
-                (held.number.to_string(), held.age_ok)
+                (held.number.as_e164().to_owned(), held.age_ok)
             }
         };
         let proof = Self::first_words(&call, &profile, age_ok);
