@@ -165,11 +165,10 @@ pub(super) fn profile(file: &str, text: &str) -> Result<Profile, BadProfile> {
     proof::words(&mut sheet, &top);
     let profile = sections(&mut sheet, &mut top);
     sheet.finished()?;
-    // Without a complaint there is a profile.
-    profile.ok_or_else(|| BadProfile { problems: vec![format!("{file}:1: not a profile")] })
+    Ok(profile)
 }
 
-fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Option<Profile> {
+fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Profile {
     for key in top.keys().filter(|key| !KEYS.contains(&key.get_ref().as_ref())) {
         let known = KEYS.join(", ");
         sheet.complain(
@@ -211,7 +210,8 @@ fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Option<Profile>
         let mut table = DeTable::new();
         table.extend(HEAD.iter().filter_map(|key| top.remove_entry(*key)));
         let table = DeValue::Table(table);
-        sheet.read("profile", Spanned::new(0..0, table))?
+        // What could not be read was complained of; the rest is looked at all the same.
+        sheet.read("profile", Spanned::new(0..0, table)).unwrap_or_default()
     };
     let profile = Profile {
         name: head.name,
@@ -248,7 +248,7 @@ fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Option<Profile>
         transitional: places.tables.get("transitional").map(|t| t.rows.clone()).unwrap_or_default(),
     };
     proof::profile(sheet, &profile, &places);
-    Some(profile)
+    profile
 }
 
 impl Places {
@@ -376,26 +376,27 @@ fn sets<'a>(
 const HEAD: &[&str] = &["name", "number_trust", "number_age_days", "party", "lanes", "never_say"];
 
 #[derive(Deserialize)]
+#[serde(default)]
 struct Head {
     name: String,
-    #[serde(default = "medium")]
     number_trust: NumberTrust,
-    #[serde(default = "thirty")]
     number_age_days: u16,
-    #[serde(default)]
     party: PartyRule,
-    #[serde(default)]
     lanes: Lanes,
-    #[serde(default)]
     never_say: Vec<String>,
 }
 
-const fn medium() -> NumberTrust {
-    NumberTrust::Medium
-}
-
-const fn thirty() -> u16 {
-    30
+impl Default for Head {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            number_trust: NumberTrust::Medium,
+            number_age_days: 30,
+            party: PartyRule::default(),
+            lanes: Lanes::default(),
+            never_say: vec![],
+        }
+    }
 }
 
 #[derive(Deserialize)]
