@@ -3,6 +3,7 @@
 
 mod proof;
 pub mod questions;
+mod raw;
 mod read;
 pub mod shelf;
 pub mod table;
