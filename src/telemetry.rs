@@ -66,7 +66,7 @@ fn begin_at_zero() {
     for result in ["correct", "incorrect", "unavailable"] {
         counter!("countersign_pin_verifications_total", "result" => result).increment(0);
     }
-    for via in ["rfc4733", "info", "inband"] {
+    for via in ["rfc4733", "info", "inband", "http"] {
         counter!("countersign_digits_total", "via" => via).increment(0);
     }
     gauge!("countersign_active_calls").set(0.0);
@@ -83,6 +83,7 @@ fn describe() {
         ("countersign_sip_malformed_total", "Datagrams that are no SIP message we accept"),
         ("countersign_shed_total", "Work turned away, by reason"),
         ("countersign_digits_total", "Keys pressed, by the way they were signalled"),
+        ("countersign_call_events_total", "Call events over HTTP, by what came of them"),
         ("countersign_lockouts_total", "Accounts blocked after failed calls"),
         (
             "countersign_resets_required_total",

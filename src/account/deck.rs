@@ -99,7 +99,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_pair_comes_once_before_any_repeats(seed in any::<u64>()) {
+        fn x03_every_pair_comes_once_before_any_repeats(seed in any::<u64>()) {
             let mut deck = Deck::default();
             let mut last = None;
             for round in 0..3_u64 {

@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_in_the_same_call_takes_back_the_block_of_this_call_but_of_no_other() {
+    fn c70_a_pass_in_the_same_call_takes_back_the_block_of_this_call_but_of_no_other() {
         let own = after(&[
             E::CallFailed,
             E::CallFailed,
@@ -472,7 +472,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn p4_counters_fall_only_by_the_rules(events in prop::collection::vec(any_event(), 0..200)) {
+        fn x02_counters_fall_only_by_the_rules(events in prop::collection::vec(any_event(), 0..200)) {
             let mut account = Account::default();
             for event in events {
                 let before = account.clone();
@@ -502,7 +502,7 @@ mod tests {
         }
 
         #[test]
-        fn at_most_six_guesses_before_the_pin_is_closed(calls in prop::collection::vec(0u8..3, 0..50)) {
+        fn x01_at_most_six_guesses_before_the_pin_is_closed(calls in prop::collection::vec(0u8..3, 0..50)) {
             // A guesser who may stop after one entry, or fail a whole call: each entry is a guess.
             let (mut account, mut guesses) = (Account::default(), 0);
             for entries in calls {

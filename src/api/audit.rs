@@ -186,3 +186,69 @@ pub(crate) fn time_of(call: &CallId) -> Option<Timestamp> {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::AuditEntry;
+    use crate::records::sqlite::SqliteRecords;
+    use serde_json::json;
+
+    /// A busy hour: a line every second, each of another call than the one before.
+    async fn busy_hour(folder: &std::path::Path, calls: &[CallId]) -> SqliteRecords {
+        let records = SqliteRecords::open(&folder.join("records.db")).unwrap();
+        for (second, call) in (0..3600).step_by(12).zip(calls.iter().cycle()) {
+            let (what, call) = ("attempt_reserved".to_owned(), Some(call.clone()));
+            let at = Timestamp(START.0 + second * 1000);
+            let (actor, customer, body) = ("system".to_owned(), None, json!({}));
+            let entry = AuditEntry { at, actor, what, call, customer, body };
+            records.audit(entry).await.unwrap();
+        }
+        records
+    }
+
+    const START: Timestamp = Timestamp(1_800_000_000_000);
+
+    #[tokio::test]
+    async fn the_lines_of_one_call_are_found_by_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let begins = |minute: u64| CallId::new(START.after(Duration::from_mins(minute)), [7; 10]);
+        let (early, late) = (begins(0), begins(50));
+        let records = busy_hour(folder.path(), &[early.clone(), late.clone()]).await;
+        assert_eq!(time_of(&late), Some(START.after(Duration::from_mins(50))));
+        let found = of_call(&records, &early, None, None).await.unwrap();
+        assert_eq!((found.lines.len(), found.complete), (150, true));
+        assert!(found.lines.iter().all(|line| line.entry.call.as_ref() == Some(&early)));
+        let found = of_call(&records, &late, None, None).await.unwrap();
+        assert_eq!(found.lines.len(), 27, "from a minute before it began");
+        assert_eq!(found.lines.first().map(|line| line.number), Some(248));
+        let stranger: CallId = "another-id".parse().unwrap();
+        let found = of_call(&records, &stranger, None, None).await.unwrap();
+        assert!(found.lines.is_empty() && !found.complete, "nobody knows when it was");
+    }
+
+    #[tokio::test]
+    async fn the_first_line_since_a_time_is_found_by_halving() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = busy_hour(folder.path(), &["c1".parse().unwrap()]).await;
+        for (second, number) in [(0, 1), (1, 2), (12, 2), (13, 3), (3588, 300), (9999, 301)] {
+            let since = Timestamp(START.0 + second * 1000);
+            assert_eq!(first_since(&records, since).await.unwrap(), number, "{second} s");
+        }
+        let empty = tempfile::tempdir().unwrap();
+        let records = SqliteRecords::open(&empty.path().join("records.db")).unwrap();
+        assert_eq!(first_since(&records, START).await.unwrap(), 1);
+    }
+
+    #[test]
+    fn a_page_shows_times_as_people_read_them() {
+        let call = Some("c1".parse().unwrap());
+        let (actor, what) = ("alice".to_owned(), "call_claimed".to_owned());
+        let entry = AuditEntry { at: START, actor, what, call, customer: None, body: json!({}) };
+        let line = crate::records::audit::append(crate::records::audit::Head::default(), entry);
+        let shown: Value = serde_json::from_str(&page(&[line], Some(2), true)).unwrap();
+        assert_eq!(shown["lines"][0]["at"], "2027-01-15T08:00:00.000Z");
+        assert_eq!((&shown["lines"][0]["number"], &shown["next"]), (&json!(1), &json!(2)));
+        assert_eq!(shown["lines"][0]["hash"].as_str().map(str::len), Some(64));
+    }
+}

@@ -83,13 +83,7 @@ enum Refused {
 }
 
 impl Refused {
-    const fn code(self) -> &'static str {
-        match self {
-            Self::NotYours => "not_yours",
-            Self::NotPassed | Self::Party => "not_passed",
-        }
-    }
-
+    /// The word on record.
     const fn why(self) -> &'static str {
         match self {
             Self::NotYours => "not_yours",
@@ -98,16 +92,21 @@ impl Refused {
         }
     }
 
-    const fn message(self) -> &'static str {
-        match self {
-            Self::NotYours => "take the call first; only its own agent sees the account",
+    fn error(self) -> ApiError {
+        let status = StatusCode::FORBIDDEN;
+        let message = match self {
+            Self::NotYours => {
+                let message = "take the call first; only its own agent sees the account";
+                return ApiError::new(status, "not_yours", message);
+            }
             Self::NotPassed => {
                 "finish the security check and set the caller's role first; nothing may be told before"
             }
             Self::Party => {
                 "nothing may be told to this party; the client has to be present and to permit it"
             }
-        }
+        };
+        ApiError::new(status, "not_passed", message)
     }
 }
 
@@ -170,7 +169,7 @@ impl Look<'_> {
         if let Err(error) = self.state.records.audit(entry).await {
             tracing::error!(%error, "a refused look at an account is not on record");
         }
-        ApiError::new(StatusCode::FORBIDDEN, refused.code(), refused.message())
+        refused.error()
     }
 
     fn entry(&self, what: &str, customer: Option<CustomerId>, body: Value) -> AuditEntry {

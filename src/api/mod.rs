@@ -6,6 +6,7 @@ pub mod body;
 pub mod calls;
 pub mod customer;
 pub mod error;
+pub mod events;
 pub mod guard;
 pub mod health;
 pub mod intents;
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::error::ApiError;
 use crate::api::health::Readiness;
 use crate::model::time::Timestamp;
+use crate::platform::http::Platforms;
 use crate::push::Doorkeeper;
 use crate::push::socket::Desktops;
 use crate::records::Records;
@@ -50,6 +52,8 @@ pub struct ApiState {
     pub tokens: Arc<dyn Doorkeeper>,
     /// Intents.
     pub sessions: Arc<dyn Sessions>,
+    /// Platforms that report by HTTP.
+    pub platforms: Arc<Platforms>,
     /// Customers and past calls.
     pub records: Arc<dyn Records>,
     /// The backends' state.
@@ -117,6 +121,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/stats", get(stats::now))
         .route("/v1/jobs", get(jobs::list))
         .route("/v1/jobs/{id}", get(jobs::one).post(jobs::event))
+        .route("/v1/calls/{id}/directive", get(events::directive))
+        .route("/v1/events", post(events::publish).layer(DefaultBodyLimit::max(events::BODY_MAX)))
         .route("/v1/intents", post(intents::register))
         .route("/v1/intents/{intent}", delete(intents::cancel))
         .with_state(state)
@@ -147,6 +153,7 @@ mod tests {
     use crate::api::auth::mint;
     use crate::api::health::Check;
     use crate::api::server::serve;
+    use crate::call::input::Delivered;
     use crate::call::request::Asker;
     use crate::call::request::Refusal;
     use crate::call::request::Request as Asked;
@@ -159,6 +166,8 @@ mod tests {
     use crate::follow_up::Occurred;
     use crate::follow_up::Refused;
     use crate::follow_up::job::Detail;
+    use crate::engine::CallHandle;
+    use crate::engine::clock::Clock;
     use crate::model::customer::Customer;
     use crate::model::customer::Role;
     use crate::model::digits::Positions;
@@ -168,6 +177,11 @@ mod tests {
     use crate::model::ids::FactKey;
     use crate::model::number::PhoneNumber;
     use crate::model::sealed_pin::SealedPin;
+    use crate::platform::Entry;
+    use crate::platform::KeyTimes;
+    use crate::platform::Leg;
+    use crate::platform::Refused;
+    use crate::platform::http::Rules;
     use crate::push::Desk;
     use crate::push::fixture;
     use crate::push::hub::Hub;
@@ -315,6 +329,58 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn contract_10_what_supervisors_read_is_for_supervisors() {
+        let house = House::open().await;
+        let (alice, chief) =
+            (House::token("alice", TokenRole::Agent), House::token("chief", TokenRole::Supervisor));
+        house.publish("live1", Some("alice"));
+        for path in ["/v1/stats", "/v1/audit", "/v1/calls/live1/ladder"] {
+            let asked = format!("GET {path}");
+            assert_eq!(house.asks(&asked, &alice, "").await.error(), "403 forbidden", "{path}");
+            assert_eq!(house.asks(&asked, "", "").await.error(), "401 unauthenticated", "{path}");
+        }
+        let stats = house.asks("GET /v1/stats", &chief, "").await.json();
+        assert_eq!((&stats["desktops"], &stats["checks"]["pass_rate"]), (&json!(0), &json!(null)));
+        for wrong in ["from=0", "limit=0", "limit=1001", "limit=x", "call="] {
+            let asked = format!("GET /v1/audit?{wrong}");
+            assert_eq!(
+                house.asks(&asked, &chief, "").await.error(),
+                "400 invalid_query",
+                "{wrong}"
+            );
+        }
+        assert_eq!(house.asks("GET /v1/audit", &chief, "").await.error(), "503 unavailable");
+        let ladder = house.asks("GET /v1/calls/live1@trunk/ladder", &chief, "").await.json();
+        assert_eq!((&ladder["call"], &ladder["complete"]), (&json!("live1"), &json!(false)));
+        let past = house.asks("GET /v1/calls/past-of-bob/ladder", &chief, "").await;
+        assert_eq!(past.json()["lanes"].as_array().map(Vec::len), Some(6));
+        let none = house.asks("GET /v1/calls/none/ladder", &chief, "").await;
+        assert_eq!(none.error(), "404 no_such_call");
+    }
+
+    #[tokio::test]
+    async fn c01_an_account_is_refused_until_the_call_has_passed() {
+        let house = House::open().await;
+        let (alice, bob) =
+            (House::token("alice", TokenRole::Agent), House::token("bob", TokenRole::Agent));
+        let chief = House::token("chief", TokenRole::Supervisor);
+        house.publish("live1", Some("alice"));
+        house.publish("waiting", None);
+        for (asked, token, expected) in [
+            ("live1/customer", &alice, "403 not_passed"),
+            ("live1/customer?show=bank_last4", &alice, "403 not_passed"),
+            ("live1/customer", &chief, "403 not_passed"),
+            ("live1/customer", &bob, "404 no_such_call"),
+            ("waiting/customer", &alice, "403 not_yours"),
+            ("live1/customer?show=nino", &alice, "400 invalid_query"),
+            ("past-of-bob/customer", &bob, "404 no_such_call"),
+        ] {
+            let answer = house.asks(&format!("GET /v1/calls/{asked}"), token, "").await;
+            assert_eq!(answer.error(), expected, "{asked}");
+        }
+    }
+
+    #[tokio::test]
     async fn operators_read_health_and_metrics_and_see_a_drain() {
         let house = House::open().await;
         assert_eq!(house.asks("GET /healthz", "", "").await.json()["status"], "ok");
@@ -361,6 +427,64 @@ mod tests {
         let mut rest = vec![];
         let ended = tokio::time::timeout(Duration::from_secs(5), slow.read_to_end(&mut rest)).await;
         assert!(ended.is_ok(), "the connection is closed");
+    }
+
+    #[tokio::test]
+    async fn contract_4_events_are_taken_from_platforms_alone_and_bad_ones_are_named() {
+        let house = House::open().await;
+        let (app, pbx) =
+            (House::token("app", TokenRole::App), House::token("pbx", TokenRole::Platform));
+        let event = |kind: &str| {
+            json!({
+                "event_id": "e1", "call_id": "c1", "at": "2026-11-22T10:00:00Z",
+                "platform": "pbx", "type": kind,
+            })
+        };
+        let many = json!(vec![event("held"); 1001]).to_string();
+        let large = json!([event("held"), "x".repeat(1024 * 1024)]).to_string();
+        for (token, body, expected) in [
+            ("", event("held").to_string(), "401 unauthenticated"),
+            (app.as_str(), event("held").to_string(), "403 forbidden"),
+            (&pbx, "{".to_owned(), "400 invalid_json"),
+            (&pbx, "7".to_owned(), "400 invalid_event"),
+            (&pbx, "{}".to_owned(), "400 invalid_event"),
+            (&pbx, event("ringing").to_string(), "400 unknown_type"),
+            (&pbx, event("held").to_string(), "404 no_such_call"),
+            (&pbx, event("delivered").to_string(), "503 unavailable"),
+            (&pbx, many, "400 too_many_events"),
+            (&pbx, large, "413 body_too_large"),
+        ] {
+            let answer = house.asks("POST /v1/events", token, &body).await;
+            assert_eq!(answer.error(), expected, "{body:.80}");
+        }
+        let events = json!([event("held"), event("ringing"), 5]).to_string();
+        let answer = house.asks("POST /v1/events", &pbx, &events).await.json();
+        assert_eq!((&answer["accepted"], &answer["calls"]), (&json!(0), &json!([])));
+        let codes: Vec<_> = answer["rejected"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|rejected| &rejected["code"])
+            .collect();
+        assert_eq!(codes, ["no_such_call", "unknown_type", "invalid_event"]);
+        for (asked, expected) in [
+            ("GET /v1/calls/c1/directive?wait_s=9", "404 no_such_call"),
+            ("GET /v1/calls/c1/directive?after=x", "400 invalid_query"),
+        ] {
+            assert_eq!(house.asks(asked, &pbx, "").await.error(), expected);
+        }
+    }
+
+    /// Platforms whose calls nobody takes.
+    fn platforms(tasks: &TaskTracker, draining: &CancellationToken) -> Platforms {
+        let rules = Rules {
+            trunks: std::collections::BTreeMap::new(),
+            queues: crate::config::parse("c.toml", "").unwrap().queues,
+            queue_uri: "sip:queue@127.0.0.1".into(),
+            handed_over_max: Duration::from_hours(4),
+        };
+        let (tasks, draining) = (tasks.clone(), draining.clone());
+        Platforms::new(Arc::new(Fake), rules, Clock::start(), tasks, draining)
     }
 
     // --- the house ---
@@ -427,6 +551,7 @@ mod tests {
                 desktops,
                 tokens,
                 sessions: Arc::new(MemorySessions::new(10, Arc::clone(&clock))),
+                platforms: Arc::new(platforms(&tasks, &draining)),
                 records: Arc::new(Fake),
                 readiness: Arc::new(Fake),
                 metrics: recorder.handle(),
@@ -481,6 +606,21 @@ mod tests {
 
     /// Knows the customer `c1` and a past call of bob's.
     struct Fake;
+
+    impl Entry for Fake {
+        fn key_times(&self, _: Option<&str>) -> KeyTimes {
+            KeyTimes { digit: Duration::ZERO, customer_number: Duration::ZERO }
+        }
+
+        fn delivered(
+            &self,
+            _: Delivered,
+            _: Option<&str>,
+            _: Box<dyn Leg>,
+        ) -> Result<CallHandle, Refused> {
+            Err(Refused)
+        }
+    }
 
     #[async_trait::async_trait]
     impl Desk for Fake {

@@ -1,6 +1,7 @@
 //! Composition root: the only file that knows every module. Nothing is bound before everything has
 //! been checked.
 
+mod outbound;
 mod prepare;
 mod reception;
 
@@ -25,6 +26,9 @@ use crate::api::auth::TokenRules;
 use crate::api::auth::Tokens;
 use crate::api::health::Readiness;
 use crate::api::keys::KeySource;
+use crate::api::outbound::OutboundParts;
+use crate::app::outbound::OutboundCalls;
+use crate::api::stats::Alarms;
 pub use crate::app::prepare::Prepared;
 pub use crate::app::prepare::Stores;
 pub use crate::app::prepare::prepare;
@@ -40,9 +44,12 @@ use crate::files;
 use crate::health::Backends;
 use crate::lifecycle;
 use crate::lifecycle::Stops;
+use crate::limits;
 use crate::model::time::Timestamp;
 use crate::outbox::Outbox;
 use crate::platform::Entry;
+use crate::platform::http::Platforms;
+use crate::platform::http::Rules;
 use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
 use crate::platform::sip::listener::Listener;
@@ -62,6 +69,7 @@ use crate::sip::agent::Advertised;
 use crate::sip::agent::AgentConfig;
 use crate::sip::agent::TrunkRule;
 use crate::sip::agent::UserAgent;
+use crate::stats;
 use crate::stats::Shared as Stats;
 use crate::telemetry;
 use crate::web;
@@ -89,6 +97,7 @@ pub struct Running {
     /// The clocks.
     pub clock: Clock,
     gauges: Vec<Arc<Gauge>>,
+    platforms: Arc<Platforms>,
     calls: Calls,
     tasks: TaskTracker,
     stops: Stops,
@@ -143,12 +152,23 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     for listener in listeners {
         tasks.spawn(listener.run());
     }
+    let platforms = Arc::new(platforms(&config, &reception, clock, &tasks, &stops));
     let desktops = desktops(&config, &hub, &tokens, &reception, (&wall, &tasks, &stops));
+    let guard = Arc::clone(&world.guard);
+    let outbound = crate::api::outbound::routes(OutboundParts {
+        tokens: Arc::clone(&tokens) as Arc<dyn Doorkeeper>,
+        desk: Arc::new(OutboundCalls {
+            reception: Arc::clone(&reception),
+            queues: config.queues.clone(),
+            handed_over_max: config.sip.handed_over_max,
+        }),
+    });
     let readiness: Arc<dyn Readiness> = Arc::new(Backends::new(world, clock));
     let state = ApiState {
         desktops,
         tokens,
         sessions: Arc::clone(&sessions),
+        platforms: Arc::clone(&platforms),
         records,
         readiness,
         metrics: metrics.clone(),
@@ -156,9 +176,13 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         draining: stops.drain.clone(),
         limits: ApiLimits { intent_ttl: config.intents.ttl, ..ApiLimits::default() },
         stats,
-        alarms: Arc::new(|_| vec![]),
-        pages: web::pages(),
+        alarms: alarms(guard, clock),
+        pages: web::pages().merge(outbound),
     };
+    for profile in prepared.profiles.values() {
+        // What it decides can be evaluated again, whatever becomes of its file.
+        state.records.archive_profile(&profile.hash, &profile.name, &profile.text).await?;
+    }
     tasks.spawn(crate::api::server::serve(http, state, tasks.clone(), stops.sockets.clone()));
     tasks.spawn(outbox.run(stops.sockets.clone()));
     tasks.spawn(upkeep(metrics, stops.sockets.clone()));
@@ -170,10 +194,24 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         hub,
         clock,
         gauges,
+        platforms,
         calls,
         tasks,
         stops,
         grace: config.shutdown.grace,
+    })
+}
+
+/// What the limits have to tell supervisors.
+fn alarms(guard: Arc<Guard>, clock: Clock) -> Alarms {
+    Arc::new(move |_| {
+        let alarms = guard.alarms(clock.now()).into_iter();
+        let told = |alarm: limits::Alarm| stats::Alarm {
+            kind: alarm.kind.word().to_owned(),
+            since: alarm.since,
+            detail: alarm.detail,
+        };
+        alarms.map(told).collect()
     })
 }
 
@@ -293,6 +331,24 @@ fn listeners(
     Ok((addresses, listeners, gauges))
 }
 
+/// Platforms that report by HTTP, believed as their trunks are.
+fn platforms(
+    config: &Config,
+    reception: &Arc<Reception>,
+    clock: Clock,
+    tasks: &TaskTracker,
+    stops: &Stops,
+) -> Platforms {
+    let rules = Rules {
+        trunks: config.sip.trunks.clone(),
+        queues: config.queues.clone(),
+        queue_uri: config.sip.queue_uri.to_string(),
+        handed_over_max: config.sip.handed_over_max,
+    };
+    let entry = Arc::clone(reception) as Arc<dyn Entry>;
+    Platforms::new(entry, rules, clock, tasks.clone(), stops.drain.clone())
+}
+
 /// Media is received on the listener's address, or on all of them where peers are told another.
 fn media_bind(config: &Config, local: IpAddr) -> IpAddr {
     match config.rtp.address {
@@ -345,7 +401,10 @@ impl Running {
         self.stops.drain.cancel();
         self.gauges.iter().for_each(|gauge| gauge.drain());
         let patience = Instant::now() + self.grace;
-        let busy = || self.gauges.iter().map(|gauge| gauge.legs()).sum::<usize>();
+        let busy = || {
+            let legs = self.gauges.iter().map(|gauge| gauge.legs()).sum::<usize>();
+            legs + self.platforms.busy()
+        };
         if busy() > 0 {
             info!(calls = busy(), grace_s = self.grace.as_secs(), "draining");
         }

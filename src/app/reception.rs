@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -16,10 +17,14 @@ use crate::engine::CallHandle;
 use crate::engine::calls::Calls;
 use crate::model::ids::CallId;
 use crate::platform::Entry;
+use crate::platform::KeyTimes;
 use crate::platform::Leg;
 use crate::platform::Refused;
 use crate::policy::Profile;
 use crate::push::Desk;
+
+/// For a profile that is not there; its calls are refused anyway.
+const KEYS_WITHIN: Duration = Duration::from_secs(8);
 
 /// Takes calls in and desktop requests to them.
 pub(super) struct Reception {
@@ -29,7 +34,24 @@ pub(super) struct Reception {
     pub(super) default: String,
 }
 
+impl Reception {
+    /// The profile of this name, or the default one.
+    pub(super) fn profile(&self, policy: Option<&str>) -> Option<&Arc<Profile>> {
+        self.profiles.get(policy.unwrap_or(&self.default))
+    }
+}
+
 impl Entry for Reception {
+    fn key_times(&self, policy: Option<&str>) -> KeyTimes {
+        let profile = self.profiles.get(policy.unwrap_or(&self.default));
+        let wait =
+            |wait: fn(&Profile) -> Duration| profile.map_or(KEYS_WITHIN, |known| wait(known));
+        KeyTimes {
+            digit: wait(|profile| profile.capture.digit_timeout),
+            customer_number: wait(|profile| profile.capture.customer_number_timeout),
+        }
+    }
+
     fn delivered(
         &self,
         delivered: Delivered,

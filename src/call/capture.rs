@@ -45,6 +45,11 @@ pub struct Capture {
 }
 
 impl Capture {
+    /// Whether a phrase comes first, and keys do not count yet.
+    pub(crate) const fn announcing(&self) -> bool {
+        self.announcing
+    }
+
     fn position(&self) -> Position {
         if self.keys.is_empty() { self.positions.first() } else { self.positions.second() }
     }

@@ -28,7 +28,6 @@ use crate::model::ids::CustomerId;
 use crate::model::ids::FactKey;
 use crate::model::time::Timestamp;
 use crate::outbound::Method;
-use crate::outbound::codes::SpokenCode;
 use crate::outbound::step::AppNumbers;
 
 /// A recorded phrase of the prompt pack.
@@ -244,8 +243,6 @@ pub enum Effect {
     },
     /// Compare what the customer read from their letter (OB-1). → `LetterCompared`
     CompareLetter {
-        /// Whose letter.
-        customer: CustomerId,
         /// What they read out.
         said: SecretText,
         /// Who waits.
@@ -253,15 +250,6 @@ pub enum Effect {
     },
     /// Show these numbers, or nothing any more, in the customer's app (OB-1).
     ShowInApp(Option<AppNumbers>),
-    /// Keep the contact for the customer who rings back with this reference (O07).
-    AwaitCallBack {
-        /// Whom we wanted to reach.
-        customer: CustomerId,
-        /// What they quote.
-        reference: SpokenCode,
-        /// Until when.
-        expires_at: Timestamp,
-    },
     /// Put the look at an answer on record. → `Revealed`
     AuditReveal {
         /// Which question.

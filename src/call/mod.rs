@@ -44,6 +44,8 @@ use crate::call::input::Delivered;
 use crate::call::input::Input;
 use crate::call::phase::Phase;
 use crate::call::view::CallView;
+use crate::model::auth::Authentication;
+use crate::model::caller::CallerClass;
 use crate::model::cause::Cause;
 use crate::model::ids::CallId;
 use crate::model::time::Now;
@@ -56,6 +58,17 @@ pub struct Call {
     facts: Facts,
     phase: Phase,
     shown: Option<CallView>,
+}
+
+/// How far a call has come, for those who wait for what follows from an event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Progress {
+    /// The class, once decided.
+    pub class: Option<CallerClass>,
+    /// How far the check has come.
+    pub authentication: Authentication,
+    /// Whether the call waits for the outside, and for no answer of a store or worker.
+    pub settled: bool,
 }
 
 impl Call {
@@ -109,6 +122,16 @@ impl Call {
     #[must_use]
     pub fn id(&self) -> &CallId {
         &self.facts.id
+    }
+
+    /// How far the call has come.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress {
+            class: self.facts.class,
+            authentication: self.facts.authentication,
+            settled: self.phase.settled() && self.facts.verdict.is_none(),
+        }
     }
 
     /// The call as its agent sees it.

@@ -165,6 +165,30 @@ impl Phase {
         }
     }
 
+    /// Whether the call waits for the outside (the caller, an agent) and not for an answer of ours: a
+    /// platform that asks what to do next is answered then.
+    #[must_use]
+    pub const fn settled(&self) -> bool {
+        match self {
+            Self::Identifying { .. }
+            | Self::HandedOver { .. }
+            | Self::WrapUp { .. }
+            | Self::Released => true,
+            Self::Capture { capture, .. } => !capture.announcing(),
+            Self::LookingUp { .. }
+            | Self::Deciding { .. }
+            | Self::Answering { .. }
+            | Self::LookingUpKeyed { .. }
+            | Self::Drawing { .. }
+            | Self::Reserving { .. }
+            | Self::Judging { .. }
+            | Self::Settling { .. }
+            | Self::Closing { .. }
+            | Self::HandingOver { .. }
+            | Self::Parting { .. } => false,
+        }
+    }
+
     /// Whether an entry is on disk and not settled: such a call must not be left before it is.
     #[must_use]
     pub const fn attempt_open(&self) -> bool {

@@ -130,12 +130,10 @@ impl Call {
 
     /// The customer read the second code of their letter to the agent.
     pub(crate) fn letter_answered(&self, said: SecretText, reply: Reply) -> Vec<Effect> {
-        match &self.facts.customer {
-            Some(known) => {
-                vec![Effect::CompareLetter { customer: known.id.clone(), said, reply }]
-            }
-            None => vec![Effect::Answered(reply, Err(Refusal::NotNow))],
+        if self.facts.customer.is_none() {
+            return vec![Effect::Answered(reply, Err(Refusal::NotNow))];
         }
+        vec![Effect::CompareLetter { said, reply }]
     }
 
     /// Whether this answer is for the proof and not for a question.
@@ -160,7 +158,15 @@ impl Call {
                 Err(Down) => vec![Effect::Answered(reply, Err(Refusal::Unavailable))],
             },
             (Input::AppTapped { number, reply }, Some(by)) => {
-                self.proof_step(Event::AppTapped { number }, 0, &by, reply, now)
+                let mut effects = self.proof_step(Event::AppTapped { number }, 0, &by, reply, now);
+                let proved = self.facts.proof.as_ref().is_some_and(Proof::skips_check)
+                    || self.facts.proof.as_ref().is_some_and(Proof::allows_check);
+                if let Some(Effect::Answered(_, answer @ Ok(()))) = effects.last_mut()
+                    && !proved
+                {
+                    *answer = Err(Refusal::WrongNumber);
+                }
+                effects
             }
             _ => vec![],
         }
@@ -238,12 +244,6 @@ impl Call {
                 }
                 Step::Publish(numbers) => effects.push(Effect::ShowInApp(Some(numbers))),
                 Step::Withdraw => effects.push(Effect::ShowInApp(None)),
-                Step::Await { reference, expires_at } => {
-                    if let Some(known) = &self.facts.customer {
-                        let customer = known.id.clone();
-                        effects.push(Effect::AwaitCallBack { customer, reference, expires_at });
-                    }
-                }
                 Step::Report => {
                     let details = "the customer says that our proof does not match".to_owned();
                     effects.push(Effect::FollowUp(Occasion::OrgImpersonated { details }));
@@ -253,8 +253,9 @@ impl Call {
                     what: "letter_codes_alarm",
                     body: json!({ "wrong_today": wrong_letters }),
                 }),
-                // The pair was spent when it was fetched; what is spoken stands in the view.
-                Step::SpendLetter | Step::Speak(_) => {}
+                // Pair and reference were spent and kept when they were fetched; what is spoken stands
+                // in the view.
+                Step::SpendLetter | Step::Speak(_) | Step::Await { .. } => {}
             }
         }
         effects

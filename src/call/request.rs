@@ -163,6 +163,8 @@ pub enum Refusal {
     NoSuchCustomer,
     /// The record belongs to somebody who plays another part.
     WrongParty,
+    /// Another number than the one that was read out was tapped in the app.
+    WrongNumber,
     /// This agent has looked at too many answers within the hour (5.7).
     Quota,
     /// We are too busy or a store is down; try again.
@@ -181,6 +183,7 @@ impl Refusal {
             Self::NothingOnFile => "nothing_on_file",
             Self::NoSuchCustomer => "no_such_customer",
             Self::WrongParty => "wrong_party",
+            Self::WrongNumber => "wrong_number",
             Self::Quota => "quota",
             Self::Unavailable => "unavailable",
         }
@@ -201,6 +204,7 @@ impl Refusal {
             Self::WrongParty => {
                 "this record is not a representative's own; with the client's id the client has to be present"
             }
+            Self::WrongNumber => "this was not the number that was read out",
             Self::Quota => {
                 "you have looked at as many answers as an agent may within an hour; type what the caller says instead"
             }

@@ -1,6 +1,7 @@
 //! What a check brings along: resets, blocks lifted, follow-ups, proofs of our own (C41–C85, OB-1).
 
 use std::sync::Arc;
+use std::sync::PoisonError;
 
 use crate::call::effect::Effect;
 use crate::call::input::Down;
@@ -16,10 +17,12 @@ use crate::engine::CallHandle;
 use crate::engine::Taken;
 use crate::follow_up::Occasion;
 use crate::follow_up::Occurred;
+use crate::model::digits::SecretText;
 use crate::model::ids::CallId;
 use crate::model::ids::CustomerId;
 use crate::model::time::Timestamp;
 use crate::outbound::Method;
+use crate::outbound::codes::SpokenCode;
 use crate::records;
 
 /// Whom a report is about when nobody was identified.
@@ -54,27 +57,34 @@ impl Carrier {
                 Input::Unblocked { reply, after }
             }),
             Effect::FollowUp(what) => self.follow_up(what, now),
-            Effect::ProofMaterial { customer, method, by, reply } => self.ask(call, async move {
-                let material = material(&world, &customer, method, now).await;
-                Input::ProofMaterial { method, by, reply, material }
-            }),
-            Effect::CompareLetter { customer, said, reply } => self.ask(call, async move {
-                let compared = world.records.compare_letter_code(&customer, &said, now);
-                let (agrees, wrong_before) = match timed("letter_code", compared).await {
-                    Ok(compared) => (Ok(compared.agrees), compared.wrong_before),
-                    Err(Down) => (Err(Down), 0),
-                };
-                Input::LetterCompared { agrees, wrong_before, reply }
-            }),
+            Effect::ProofMaterial { customer, method, by, reply } => {
+                let letter = Arc::clone(&self.letter);
+                self.ask(call, async move {
+                    let asked = material(&world, &customer, &id, method, now).await;
+                    let material = asked.map(|(material, theirs)| {
+                        *letter.lock().unwrap_or_else(PoisonError::into_inner) = theirs;
+                        material
+                    });
+                    Input::ProofMaterial { method, by, reply, material }
+                });
+            }
+            Effect::CompareLetter { said, reply } => {
+                let letter = Arc::clone(&self.letter);
+                self.ask(call, async move {
+                    // Once: a second try would be a guess.
+                    let theirs = letter.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    let agrees = theirs.map(|theirs| theirs.same_digits(&said));
+                    if agrees == Some(false) {
+                        // The guard counts the day's wrong codes and raises the alarm.
+                        world.guard.letter_code_wrong(taken.now);
+                    }
+                    Input::LetterCompared { agrees: Ok(agrees), wrong_before: 0, reply }
+                });
+            }
             Effect::ShowInApp(numbers) => {
                 let customer = self.customer.clone();
                 self.world.in_app.show(&self.call, customer, self.agent.clone(), numbers, now);
             }
-            Effect::AwaitCallBack { customer, reference, expires_at } => self.later(async move {
-                let kept =
-                    world.records.await_call_back(&customer, &id, &reference, expires_at, now);
-                report("await_call_back", timed("await_call_back", kept).await);
-            }),
             _ => {}
         }
     }
@@ -92,7 +102,7 @@ impl Carrier {
             what,
         };
         self.later(async move {
-            let followed = timed("follow_up", world.records.follow_up(occurred, now)).await;
+            let followed = timed("follow_up", world.records.follow_up(occurred)).await;
             report("follow_up", followed.map(drop));
         });
     }
@@ -134,15 +144,24 @@ impl Reset {
 async fn material(
     world: &World,
     customer: &CustomerId,
+    call: &CallId,
     method: Method,
     now: Timestamp,
-) -> Result<Material, Down> {
-    let letter = match method {
+) -> Result<(Material, Option<SecretText>), Down> {
+    let (pair, random) = match method {
         // Spent as it is fetched: whatever happens then, our half is spoken once (O09).
         Method::Letter => {
-            timed("letter_code", world.records.take_letter_code(customer, now)).await?
+            let pair = world.records.take_codes(customer, call, now);
+            (timed("take_codes", pair).await?, rand::random())
         }
-        Method::App | Method::CallBack | Method::Waive => None,
+        // The reference is drawn where it is kept, so that no two calls wait for the same one (O07).
+        Method::CallBack => {
+            let reference = world.records.call_back_reference(customer, call, now);
+            let reference = timed("call_back_reference", reference).await?;
+            (None, reference.parse().map_err(|_| Down)?)
+        }
+        Method::App | Method::Waive => (None, rand::random()),
     };
-    Ok(Material { random: rand::random(), letter })
+    let letter = pair.as_ref().and_then(|pair| SpokenCode::six(pair.ours.expose()).ok());
+    Ok((Material { random, letter }, pair.map(|pair| pair.theirs)))
 }

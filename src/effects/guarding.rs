@@ -27,6 +27,7 @@ use crate::limits::Outcome;
 use crate::limits::Rules;
 use crate::limits::Source;
 use crate::model::auth::Verdict;
+use crate::model::call_kind::Direction;
 use crate::model::caller::Caller;
 use crate::model::ids::AgentId;
 use crate::model::ids::CallId;
@@ -64,11 +65,6 @@ impl Guard {
     /// A wrong letter code on an outbound call (§4.5).
     pub fn letter_code_wrong(&self, now: Now) {
         self.observe(now, Event::LetterCodeWrong);
-    }
-
-    /// Wrong letter codes of the last 24 hours, all calls together.
-    pub fn wrong_letter_codes(&self, now: Now) -> u32 {
-        self.limits().wrong_letter_codes(now)
     }
 
     /// How to treat a caller who asks for the account that `asked` names: a customer's id or what was
@@ -166,7 +162,10 @@ impl CallWatch {
         (now, taken_in): (Now, Instant),
     ) {
         match effect {
-            Effect::LookUp { caller, .. } => self.source = Some(guard.source(caller)),
+            // Whom we call ourselves does not ask for anything.
+            Effect::LookUp { caller, direction: Direction::Inbound, .. } => {
+                self.source = Some(guard.source(caller));
+            }
             Effect::LookUpKeyed(_) => self.key = Some(taken_in),
             Effect::Draw(subject) => {
                 self.challenged = true;
@@ -196,7 +195,7 @@ impl CallWatch {
                 self.report(outcome, guard, now);
             }
             Effect::AuditReveal { question, .. } => {
-                self.revealed = Some((question.clone(), now.up))
+                self.revealed = Some((question.clone(), now.up));
             }
             Effect::Audit { actor, what: "question_marked", body } => {
                 self.ticked(actor, &body["question"], guard, now);

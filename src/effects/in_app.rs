@@ -61,6 +61,17 @@ impl InApp {
         self.shown().get(call).filter(|shown| shown.numbers.expires_at > now).cloned()
     }
 
+    /// What the app of this customer shows at this time.
+    #[must_use]
+    pub fn with(&self, customer: &CustomerId, now: Timestamp) -> Vec<(CallId, Shown)> {
+        let shown = self.shown();
+        let theirs = |shown: &Shown| {
+            shown.customer.as_ref() == Some(customer) && shown.numbers.expires_at > now
+        };
+        let calls = shown.iter().filter(|(_, shown)| theirs(shown));
+        calls.map(|(call, shown)| (call.clone(), shown.clone())).collect()
+    }
+
     fn shown(&self) -> MutexGuard<'_, HashMap<CallId, Shown>> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -13,6 +13,7 @@ pub mod replies;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use metrics::counter;
@@ -43,6 +44,7 @@ use crate::engine::Effects;
 use crate::engine::Taken;
 use crate::engine::clock::Clock;
 use crate::model::auth::Verdict;
+use crate::model::digits::SecretText;
 use crate::model::ids::AgentId;
 use crate::model::ids::CallId;
 use crate::model::ids::CustomerId;
@@ -104,6 +106,8 @@ pub struct Carrier {
     profile: Arc<Profile>,
     customer: Option<CustomerId>,
     agent: Option<AgentId>,
+    /// The customer's half of the letter's code pair, while it is waited for.
+    letter: Arc<Mutex<Option<SecretText>>>,
     watch: CallWatch,
 }
 
@@ -126,6 +130,7 @@ impl Carrier {
             profile,
             customer: None,
             agent: None,
+            letter: Arc::default(),
             watch: CallWatch::default(),
         }
     }
@@ -302,8 +307,7 @@ impl Carrier {
             | Effect::FollowUp(_)
             | Effect::ProofMaterial { .. }
             | Effect::CompareLetter { .. }
-            | Effect::ShowInApp(_)
-            | Effect::AwaitCallBack { .. }) => self.afterwards(other, taken, call),
+            | Effect::ShowInApp(_)) => self.afterwards(other, taken, call),
             Effect::Publish(_)
             | Effect::Answer
             | Effect::Play(_)

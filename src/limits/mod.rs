@@ -285,12 +285,6 @@ impl Limits {
         alarms
     }
 
-    /// Wrong letter codes of the last 24 hours. Counted up to the limit, which is where it matters.
-    #[must_use]
-    pub fn wrong_letter_codes(&self, now: Now) -> u32 {
-        u32::try_from(self.letters.count(0, now.up)).unwrap_or(u32::MAX)
-    }
-
     /// The alarms raised since this was asked last, for the log.
     pub fn take_raised(&mut self) -> Vec<AlarmKind> {
         std::mem::take(&mut self.raised)

@@ -20,6 +20,18 @@ impl Cause {
     /// 102: a wait was over.
     pub const RECOVERY_ON_TIMER_EXPIRY: Self = Self(102);
 
+    /// Reads a cause as a platform writes it: a Q.850 value, or one of our words. Words of others are
+    /// `normal_unspecified`: a call that ended has ended, whatever its platform calls that.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        if let Some(value) = text.trim().parse().ok().filter(|value| (1..=127).contains(value)) {
+            return Self(value);
+        }
+        let word = text.trim().to_ascii_lowercase().replace([' ', '-'], "_");
+        let known = [16, 17, 19, 21, 31, 41, 102].map(Self);
+        known.into_iter().find(|cause| cause.word() == word).unwrap_or(Self::NORMAL_UNSPECIFIED)
+    }
+
     /// The word contract and timeline use.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -32,6 +44,27 @@ impl Cause {
             41 => "temporary_failure",
             102 => "timer_expiry",
             _ => "other",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_read_as_platforms_write_them() {
+        for (text, cause) in [
+            ("16", 16),
+            ("normal_clearing", 16),
+            ("User busy", 17),
+            ("NO-ANSWER", 19),
+            ("127", 127),
+            ("128", 31),
+            ("client.hangup", 31),
+            ("", 31),
+        ] {
+            assert_eq!(Cause::read(text), Cause(cause), "{text}");
         }
     }
 }

@@ -119,6 +119,17 @@ impl SecretText {
         Self(text)
     }
 
+    /// Whether both hold the same digits, whatever stands between them; in constant time for the same
+    /// number of digits.
+    #[must_use]
+    pub fn same_digits(&self, other: &Self) -> bool {
+        let digits = |text: &Self| -> zeroize::Zeroizing<Vec<u8>> {
+            zeroize::Zeroizing::new(text.0.bytes().filter(u8::is_ascii_digit).collect())
+        };
+        let (one, two) = (digits(self), digits(other));
+        !one.is_empty() && bool::from(subtle::ConstantTimeEq::ct_eq(one.as_slice(), two.as_slice()))
+    }
+
     /// Hands the text to the one who must read it. Grep for this name to audit its users.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -274,9 +285,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn c05_a_pin_is_seven_digits_and_c18_never_the_default() {
+    fn c05_c18_x17_a_pin_is_seven_digits_and_never_the_default() {
         assert!(VoicePin::parse("9081726").is_ok());
-        for wrong in ["908172", "90817263", "90817a6", "", "９０８１７２６"] {
+        for wrong in ["908172", "90817263", "90817a6", "ABCDEFG", "abcdefg", "", "９０８１７２６"]
+        {
             assert_eq!(VoicePin::parse(wrong).err(), Some(NotAPin::Form));
         }
         assert_eq!(VoicePin::parse("1234567").err(), Some(NotAPin::Default));

@@ -51,6 +51,34 @@ impl Timestamp {
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
     }
 
+    /// Reads RFC 3339 as others write it: any offset, any fraction of a second (cut to milliseconds).
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let (date, rest) = (text.get(..10)?, text.get(10..)?);
+        let rest = rest.strip_prefix(['T', 't', ' '])?;
+        let (time, rest) = (rest.get(..8)?, rest.get(8..)?);
+        let (hour, minute, second) = (time.get(..2)?, time.get(3..5)?, time.get(6..)?);
+        if time.get(2..3) != Some(":") || time.get(5..6) != Some(":") {
+            return None;
+        }
+        let (fraction, offset) = rest.split_at(rest.find(['Z', 'z', '+', '-'])?);
+        let ms = if fraction.is_empty() { 0 } else { milliseconds(fraction.strip_prefix('.')?)? };
+        // A leap second is the last one of its minute.
+        let second = number(second, 60)?.min(59);
+        let clock = (number(hour, 23)? * 60 + number(minute, 59)?) * 60 + second;
+        let local = Self::from_date(date)?.0.checked_add(clock * 1000 + ms)?;
+        let offset = match offset.split_at_checked(1)? {
+            ("Z" | "z", "") => return Some(Self(local)),
+            (sign, offset) => {
+                let (hours, minutes) = offset.split_once(':')?;
+                let ahead = (number(hours, 23)? * 60 + number(minutes, 59)?) * 60_000;
+                (sign == "+", ahead)
+            }
+        };
+        let (ahead, ms) = offset;
+        if ahead { local.checked_sub(ms) } else { local.checked_add(ms) }.map(Self)
+    }
+
     /// Midnight UTC of a calendar date written `YYYY-MM-DD`.
     #[must_use]
     pub fn from_date(text: &str) -> Option<Self> {
@@ -78,6 +106,18 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let day = of_year - (153 * shifted_month + 2) / 5 + 1;
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+/// A number of two digits, up to `most`.
+fn number(text: &str, most: u64) -> Option<u64> {
+    let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok())?.filter(|number| *number <= most)
+}
+
+fn milliseconds(fraction: &str) -> Option<u64> {
+    let digits = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let shown: String = fraction.chars().chain("000".chars()).take(3).collect();
+    digits.then(|| shown.parse().ok())?
 }
 
 fn millis(wait: Duration) -> u64 {
@@ -116,6 +156,27 @@ mod tests {
             (1_795_305_599_999, "2026-11-21T23:59:59.999Z"),
         ] {
             assert_eq!(Timestamp(ms).rfc3339(), text);
+        }
+    }
+
+    #[test]
+    fn rfc_3339_is_read_as_others_write_it() {
+        for (text, ms) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2026-11-21T23:59:59.999Z", Some(1_795_305_599_999)),
+            ("2026-11-22t00:59:59.9999+01:00", Some(1_795_305_599_999)),
+            ("2026-11-21 18:59:59.999000-05:00", Some(1_795_305_599_999)),
+            ("2016-12-31T23:59:60Z", Some(1_483_228_799_000)),
+            ("2026-11-21T23:59:59", None),
+            ("2026-11-21T24:00:00Z", None),
+            ("2026-11-21T23:59:59.Z", None),
+            ("2026-11-21T23:59:59+0100", None),
+            ("2026-11-21T23:5:59Z", None),
+            ("1970-01-01T00:00:00+01:00", None),
+            ("2026-11-21", None),
+            ("\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}", None),
+        ] {
+            assert_eq!(Timestamp::from_rfc3339(text).map(|at| at.0), ms, "{text}");
         }
     }
 

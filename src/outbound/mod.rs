@@ -18,6 +18,7 @@
 pub mod codes;
 pub mod contact;
 pub mod employer;
+pub mod held;
 pub mod proof;
 pub mod rules;
 pub mod step;

@@ -516,7 +516,7 @@ impl Seen {
                     match code.digits().len() {
                         2 => self.right = code.digits().parse().ok(),
                         _ => {
-                            self.letter_spoken |= matches!(event, Event::Chosen(Choice::Letter(_)))
+                            self.letter_spoken |= matches!(event, Event::Chosen(Choice::Letter(_)));
                         }
                     }
                 }

@@ -241,4 +241,44 @@ mod tests {
         let different: std::collections::HashSet<_> = tags.into_iter().collect();
         assert_eq!(different.len(), 5);
     }
+
+    /// After dudect (Reparaz, Balasch, Verbauwhede 2017): two classes in random order, Welch's t on their
+    /// times. A comparison that stops at the first difference gives a t of hundreds here.
+    #[test]
+    fn f5_3_a_right_tag_takes_as_long_as_a_wrong_one() {
+        use std::hint::black_box;
+        use tokio::time::Instant;
+        let pepper = Arc::new(Pepper::from_bytes(&[7; 32]).expect("32 bytes"));
+        let table = open(&pepper, "c-1", &sealed(&pepper)).expect("opens");
+        let (right, mut early) = (Tag::new([0; 16]), Tag::new([0; 16]));
+        early[0] = 1;
+        let (mut times, mut state) = ([vec![], vec![]], 0x9e37_79b9_7f4a_7c15_u64);
+        for _ in 0..20_000 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let class = usize::from(state & 1 == 1);
+            let tag = if class == 1 { &right } else { &early };
+            let started = Instant::now();
+            for _ in 0..32 {
+                black_box(table.holds(Positions::FIRST, black_box(tag)));
+            }
+            times[class].push(started.elapsed().as_secs_f64() * 1e9);
+        }
+        // What the machine did meanwhile is in the slowest tenth.
+        let [wrong, right] = times.map(|mut times| {
+            times.sort_by(f64::total_cmp);
+            times.truncate(times.len() / 10 * 9);
+            let count = f64::from(u32::try_from(times.len()).expect("few"));
+            let mean = times.iter().sum::<f64>() / count;
+            let spread = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>();
+            (mean, spread / (count - 1.0) / count)
+        });
+        let t = (right.0 - wrong.0) / (right.1 + wrong.1).sqrt();
+        println!(
+            "figure: 32 comparisons, right {:.1} ns, wrong {:.1} ns, t = {t:.2}",
+            right.0, wrong.0
+        );
+        assert!(t.abs() < 50.0, "{t}");
+    }
 }

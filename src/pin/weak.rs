@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn p05_what_guessers_try_first_is_weak_and_the_rest_is_not() {
+    fn p05_x21_what_guessers_try_first_is_weak_and_the_rest_is_not() {
         for weak in [
             "0000000", "1112234", "1234890", "9876012", "1231238", "8123123", "1234321", "1357924",
             "7654321", "4040404",

@@ -1,6 +1,10 @@
 //! HEARS AND SPEAKS. One folder per platform: its dialect ↔ call events and telephony commands.
 
+pub(crate) mod claims;
+pub mod http;
 pub mod sip;
+
+use std::time::Duration;
 
 use crate::call::effect::Prompt;
 use crate::call::input::Delivered;
@@ -26,8 +30,20 @@ pub trait Leg: Send + 'static {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Refused;
 
+/// How long a platform that collects keys by itself waits for them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyTimes {
+    /// For a PIN digit, after its prompt.
+    pub digit: Duration,
+    /// For each key of a customer number.
+    pub customer_number: Duration,
+}
+
 /// Where platforms hand in new calls.
 pub trait Entry: Send + Sync + 'static {
+    /// How long the profile of a queue waits for keys; `policy` as in [`Self::delivered`].
+    fn key_times(&self, policy: Option<&str>) -> KeyTimes;
+
     /// A call was delivered; `policy` names the queue's own profile, if it has one.
     fn delivered(
         &self,

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn c33_only_the_calls_own_agent_is_sent_answers() {
+    async fn b09_x11_only_the_calls_own_agent_is_sent_answers() {
         let desks = Desks::new();
         desks.publish("c1", 1, Some("alice"));
         let (alice, chief) = (

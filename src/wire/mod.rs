@@ -1,5 +1,7 @@
 //! proto/JSON ↔ model: what goes over a wire, as plain values. Pure.
 
 pub mod desktop;
+pub mod directive;
+pub mod events;
 pub mod identity;
 pub mod server;

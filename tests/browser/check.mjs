@@ -62,3 +62,39 @@ export async function sees(page, selector, text) {
       throw new Error(`never saw “${text}” in ${selector}`);
     });
 }
+
+/** A frame, a repaint, a reconnect: on a busy machine each may take seconds. */
+const WITHIN_MS = 15_000;
+
+/** Asks again and again: nothing that comes by a frame or a repaint is there at once. */
+export async function until(test, what) {
+  const last = Date.now() + WITHIN_MS;
+  while (Date.now() < last) {
+    if (await test()) return;
+    await new Promise((later) => {
+      setTimeout(later, 25);
+    });
+  }
+  throw new Error(`never: ${what}`);
+}
+
+/** Opens a call from the list; a check that opened by itself for another is put aside first. */
+export async function show(page, id) {
+  const row = page.locator(`.row[data-call="${id}"]`);
+  await row.waitFor();
+  if ((await row.getAttribute("aria-current")) !== null) return;
+  if ((await page.locator("dialog.check").count()) > 0) {
+    await page.keyboard.press("Escape");
+    await page.locator("dialog.check").waitFor({ state: "detached" });
+  }
+  await row.click();
+  await page.locator(`article[data-call="${id}"]`).waitFor();
+}
+
+/** Waits until the focus is on what the selector names. */
+export function focused(page, selector) {
+  return until(
+    () => page.evaluate((wanted) => document.activeElement?.matches(wanted) === true, selector),
+    `the focus is on ${selector}`,
+  );
+}

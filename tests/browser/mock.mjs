@@ -30,6 +30,8 @@ export async function startMock(port = 0) {
     epoch: "e1",
     seq: 0,
     heartbeat_s: 15,
+    /** The name the token carries, if it carries one. */
+    name: null,
     calls: new Map(),
     desks: new Set(),
     hellos: [],
@@ -66,6 +68,7 @@ export async function startMock(port = 0) {
         epoch: `e${Math.random()}`,
         seq: 0,
         heartbeat_s: 15,
+        name: null,
         hellos: [],
         requests: [],
         pings: 0,
@@ -134,6 +137,7 @@ function greet(mock, socket, hello, send) {
     agent: "alice",
     roles: ["agent"],
     heartbeat_s: mock.heartbeat_s,
+    ...(mock.name === null ? {} : { name: mock.name }),
     epoch: mock.epoch,
     seq: mock.seq,
   });
@@ -148,8 +152,13 @@ function greet(mock, socket, hello, send) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const mock = await startMock(8099);
-  for (const [index, make] of Object.values(STATES).entries()) mock.set(make(`call-${index}`));
-  mock.answer = (request, call) =>
-    request.type === "claim" ? { ...call, agent: "alice", actions: ["collect_pin", "release"] } : undefined;
+  // Nobody's at first, so that the list can be walked; taking a call opens its check.
+  for (const [name, make] of Object.entries(STATES))
+    mock.set({ ...make(name), agent: null, queue: name, actions: ["claim"] });
+  mock.answer = (request, row) => {
+    if (request.type === "claim") return { ...STATES[row.id](row.id), agent: "alice", queue: row.queue };
+    if (request.type === "release") return { ...row, agent: null, actions: ["claim"] };
+    return undefined;
+  };
   process.stdout.write(`${mock.url}/#token=good\n`);
 }

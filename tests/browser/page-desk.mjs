@@ -1,7 +1,7 @@
 // Stories of the desk around the check: list, forms, help, screens, and the line to the server.
 import assert from "node:assert/strict";
 import { STATES, call } from "./calls.mjs";
-import { accessible, clean, fitsWidth, sees } from "./check.mjs";
+import { accessible, clean, fitsWidth, focused, sees, show } from "./check.mjs";
 
 /** Lists, forms, keys, and every kind of screen. */
 export function deskTests(mock, enter, shot, asked, until) {
@@ -14,13 +14,13 @@ export function deskTests(mock, enter, shot, asked, until) {
           request.to === "nobody" ? { code: "not_now", message: "There is no such agent or queue." } : undefined;
         await enter(page);
         await page.getByRole("button", { name: "Transfer" }).click();
-        await page.getByLabel("Agent or queue").fill("nobody");
+        await page.getByLabel("Agent, or queue:NAME").fill("nobody");
         await accessible(page);
         await shot(page, "dialog");
         await page.keyboard.press("Enter");
         await sees(page, "dialog .notice", "no such agent");
-        assert.equal(await page.getByLabel("Agent or queue").inputValue(), "nobody");
-        await page.getByLabel("Agent or queue").fill("savings");
+        assert.equal(await page.getByLabel("Agent, or queue:NAME").inputValue(), "nobody");
+        await page.getByLabel("Agent, or queue:NAME").fill("savings");
         await page.keyboard.press("Enter");
         await page.locator("dialog").waitFor({ state: "detached" });
         assert.deepEqual(
@@ -37,12 +37,47 @@ export function deskTests(mock, enter, shot, asked, until) {
       },
     ],
     [
+      "a_transfer_takes_two_keys_and_never_one",
+      async (page) => {
+        mock.set(STATES.authenticated("a"));
+        await enter(page);
+        await sees(page, "#call-title", "Customer One");
+        await page.keyboard.press("t");
+        await focused(page, "#transfer-to");
+        await page.keyboard.press("Enter");
+        await page.waitForTimeout(150);
+        assert.equal(asked("transfer").length, 0, "nobody was named yet");
+        await page.keyboard.type("agent-1");
+        await page.getByLabel("Hand it on in person").check();
+        await shot(page, "transfer");
+        await page.keyboard.press("Enter");
+        await until(() => asked("transfer").length === 1, "the transfer is sent");
+        assert.deepEqual(asked("transfer")[0], { type: "transfer", call: "a", to: "agent-1", warm: true, id: 1 });
+      },
+    ],
+    [
+      "c69_a_wrap_up_takes_two_keys_and_a_failed_call_closes_with_its_outcome",
+      async (page) => {
+        mock.set(STATES.failed("a"));
+        await enter(page);
+        await page.locator("dialog.check").waitFor();
+        await page.locator("#check-title").focus();
+        await page.keyboard.press("e");
+        await focused(page, "#wrap_up-outcome");
+        await page.waitForTimeout(150);
+        assert.equal(asked("wrap_up").length, 0);
+        await accessible(page);
+        await page.keyboard.press("Enter");
+        await until(() => asked("wrap_up").length === 1, "the wrap-up is sent");
+        assert.equal(asked("wrap_up")[0].outcome, "Failed ID Security Check");
+      },
+    ],
+    [
       "wrap_up_after_the_call",
       async (page) => {
         mock.set(STATES.ended("a"));
         await enter(page);
-        await page.locator('.row[data-call="a"]').click();
-        await page.keyboard.press("Escape");
+        await show(page, "a");
         await page.getByLabel("Outcome").selectOption("call_back");
         await page.getByLabel("Note").fill("Calls again on Monday.");
         await page.getByRole("button", { name: "Save and close" }).click();
@@ -56,6 +91,15 @@ export function deskTests(mock, enter, shot, asked, until) {
         });
         mock.gone("a");
         await sees(page, ".notice", "That call is closed.");
+      },
+    ],
+    [
+      "the_name_in_the_token_is_shown",
+      async (page) => {
+        mock.name = "Agent One";
+        await enter(page);
+        await sees(page, ".agent", "Agent One");
+        await sees(page, ".agent", "(alice)");
       },
     ],
     [
@@ -209,13 +253,13 @@ export function linkTests(mock, enter, shot, asked, until) {
         mock.set(call("a", { agent: "alice" }));
         await enter(page);
         await sees(page, "#call-title", "Caller");
-        mock.set(call("b", { version: 1 }));
+        mock.set(call("b"));
         await sees(page, '.row[data-call="b"]', "Caller");
         const { seq } = mock;
         mock.cut();
-        mock.set(call("a", { agent: "alice", version: 2, customer: { id: "c", name: "Ines Duarte" } }));
+        mock.set(call("a", { agent: "alice", version: 2, customer: { id: "c", name: "Customer Three" } }));
         await sees(page, ".link", "Connected");
-        await sees(page, "#call-title", "Ines Duarte");
+        await sees(page, "#call-title", "Customer Three");
         assert.deepEqual(mock.hellos.at(-1).resume, { epoch: mock.epoch, seq });
         assert.equal(await page.locator(".row").count(), 2);
       },
@@ -276,10 +320,10 @@ export function linkTests(mock, enter, shot, asked, until) {
       async (page) => {
         mock.set(STATES.authenticated("a"));
         await enter(page);
-        await sees(page, "#call-title", "Maria Lindqvist");
+        await sees(page, "#call-title", "Customer One");
         mock.gone("a");
         await sees(page, ".notice", "no longer on this desktop");
-        await until(async () => !(await page.locator("#app").innerHTML()).includes("Lindqvist"), "the name is gone");
+        await until(async () => !(await page.locator("#app").innerHTML()).includes("Customer One"), "the name is gone");
       },
     ],
     [

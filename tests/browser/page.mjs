@@ -1,13 +1,11 @@
 // The page's stories against the scripted server.
 import assert from "node:assert/strict";
-import { CONGRATULATIONS, STATES, UNFORTUNATELY, call } from "./calls.mjs";
-import { accessible, clean, sees } from "./check.mjs";
+import { STATES, call } from "./calls.mjs";
+import { accessible, clean, fitsWidth, sees, show, until } from "./check.mjs";
 import { POLICY } from "./mock.mjs";
+import { callTests } from "./page-call.mjs";
+import { checkTests } from "./page-check.mjs";
 import { deskTests, linkTests } from "./page-desk.mjs";
-
-const DARK = { colorScheme: "dark" };
-/** A frame, a repaint, a reconnect: on a busy machine each may take seconds. */
-const WITHIN_MS = 15_000;
 
 /** @returns {[string, (page: import("playwright-core").Page, context: import("playwright-core").BrowserContext) => Promise<void>, object?][]} */
 export function pageTests(mock, shots) {
@@ -15,21 +13,12 @@ export function pageTests(mock, shots) {
     await page.goto(`${mock.url}/#token=${token}`);
     await sees(page, ".link", "Connected");
   };
-  const shot = (page, name) => page.screenshot({ path: `${shots}${name}.png` });
+  const shot = (page, name) => page.screenshot({ path: `${shots}${name}.png`, caret: "initial" });
   const asked = (type) => mock.requests.filter((request) => request.type === type);
-  const until = async (test, what) => {
-    const last = Date.now() + WITHIN_MS;
-    while (Date.now() < last) {
-      if (await test()) return;
-      await new Promise((later) => {
-        setTimeout(later, 25);
-      });
-    }
-    throw new Error(`never: ${what}`);
-  };
   return [
     ...stateTests(mock, enter, shot),
     ...signInTests(mock, enter, shot),
+    ...callTests(mock, enter, shot, asked, until),
     ...checkTests(mock, enter, shot, asked, until),
     ...deskTests(mock, enter, shot, asked, until),
     ...linkTests(mock, enter, shot, asked, until),
@@ -41,50 +30,61 @@ function stateTests(mock, enter, shot) {
   const badges = {
     authenticated: "Authenticated",
     partially_verified: "partially verified",
+    retail_start: "partially verified",
+    bofe_three: "partially verified",
     blocked: "Blocked",
     reset_required: "Reset required",
     system_unavailable: "Check unavailable",
     congratulated: "Authenticated",
+    compensated: "Authenticated",
+    enrolment: "Authenticated",
+    unblock: "Authenticated",
     ended: "Authenticated",
   };
-  return Object.entries(STATES).flatMap(([name, make]) =>
-    [
-      ["light", {}],
-      ["dark", DARK],
-    ].map(([scheme, options]) => [
-      `state_${name}_${scheme}`,
-      async (page) => {
-        const { call: row } = (mock.set(make()), [...mock.calls.values()][0]);
-        mock.set(
-          call("w-1", {
-            ani_display: "••••••7711",
-            class: "app_authenticated",
-            authentication: "authenticated",
-            badge: "Authenticated",
-          }),
-        );
-        mock.set(
-          call("w-2", {
-            ani_display: "••••••0099",
-            class: "verified_number",
-            authentication: "partially_verified",
-            badge: "partially verified",
-            queue: "savings",
-          }),
-        );
-        await enter(page);
-        await page.locator(`.row[data-call="${row.id}"]`).click();
-        await page.locator(`[data-call="${row.id}"] .badge-text`).waitFor();
-        await sees(page, ".badge-text", badges[name] ?? "NOT Authenticated");
-        assert.ok(await page.locator(".badge .icon").isVisible());
-        await page.mouse.move(5, 855);
+  return Object.entries(STATES).map(([name, make]) => [
+    `state_${name}_light_dark_and_narrow`,
+    async (page) => {
+      const row = make();
+      mock.set(row);
+      mock.set(
+        call("w-1", {
+          ani_display: "••••••7711",
+          class: "app_authenticated",
+          authentication: "authenticated",
+          badge: "Authenticated",
+        }),
+      );
+      mock.set(
+        call("w-2", {
+          ani_display: "••••••0099",
+          class: "verified_number",
+          authentication: "partially_verified",
+          badge: "partially verified",
+          queue: "savings",
+        }),
+      );
+      await enter(page);
+      await show(page, row.id);
+      const modal = row.agent === "alice" && row.authentication !== "authenticated" && !row.ended_at;
+      const place = modal ? `dialog[data-check="${row.id}"]` : `article[data-call="${row.id}"]`;
+      await sees(page, `${place} .badge-text`, badges[name] ?? "NOT Authenticated");
+      await page.locator(`${place} [data-badge] .icon`).waitFor();
+      assert.equal(await page.locator("dialog.check").count(), modal ? 1 : 0);
+      await page.mouse.move(5, 5);
+      for (const [screen, media, width] of [
+        ["light", "light", 1280],
+        ["dark", "dark", 1280],
+        ["narrow", "light", 360],
+      ]) {
+        await page.emulateMedia({ colorScheme: media });
+        await page.setViewportSize({ width, height: width === 360 ? 740 : 860 });
+        await fitsWidth(page);
         await accessible(page);
         await clean(page);
-        await shot(page, `${name}-${scheme}`);
-      },
-      options,
-    ]),
-  );
+        await shot(page, `${name}-${screen}`);
+      }
+    },
+  ]);
 }
 
 function signInTests(mock, enter, shot) {
@@ -101,7 +101,7 @@ function signInTests(mock, enter, shot) {
         await page.getByLabel("Access token").fill("good");
         await page.keyboard.press("Enter");
         await sees(page, ".link", "Connected");
-        await sees(page, "#call-title", "Maria Lindqvist");
+        await sees(page, "#call-title", "Customer One");
       },
     ],
     [
@@ -137,11 +137,11 @@ function signInTests(mock, enter, shot) {
       async (page) => {
         mock.set(STATES.authenticated());
         await enter(page);
-        await sees(page, "#call-title", "Maria Lindqvist");
+        await sees(page, "#call-title", "Customer One");
         await page.getByRole("button", { name: "Sign out" }).click();
         await sees(page, "h1", "Sign in");
         assert.equal(await page.evaluate(() => sessionStorage.length), 0);
-        assert.ok(!(await page.content()).includes("Lindqvist"));
+        assert.ok(!(await page.content()).includes("Customer One"));
       },
     ],
     [
@@ -160,242 +160,6 @@ function signInTests(mock, enter, shot) {
         assert.ok(blocked, "trusted types are not in force");
       },
       { complains: /TrustedHTML/ },
-    ],
-  ];
-}
-
-function checkTests(mock, enter, shot, asked, until) {
-  return [
-    [
-      "b17_the_screen_pop_opens_when_a_call_arrives",
-      async (page) => {
-        await enter(page);
-        await sees(page, ".nothing", "No calls at the moment");
-        await accessible(page);
-        await shot(page, "empty");
-        mock.set(
-          call("new", { authentication: "partially_verified", badge: "partially verified", class: "verified_number" }),
-        );
-        await sees(page, ".badge-text", "partially verified");
-        await sees(page, ".origin", "Number we know");
-        await until(
-          async () => /partially verified/.test(await page.locator("#polite").textContent()),
-          "the pop is announced",
-        );
-      },
-    ],
-    [
-      "b17_the_screen_pop_opens_when_a_call_becomes_mine",
-      async (page) => {
-        mock.set(call("busy", { agent: "alice", actions: [] }));
-        mock.set(call("next"));
-        await enter(page);
-        await page.locator('.row[data-call="busy"]').click();
-        mock.set(call("next", { agent: "alice", version: 2, customer: { id: "c", name: "Ines Duarte" } }));
-        await sees(page, "#call-title", "Ines Duarte");
-      },
-    ],
-    [
-      "claim_is_the_primary_step_of_an_unclaimed_call_and_enter_does_it",
-      async (page) => {
-        mock.set(call("new"));
-        mock.answer = (request, row) =>
-          request.type === "claim" ? { ...row, agent: "alice", actions: ["collect_pin", "release"] } : undefined;
-        await enter(page);
-        await sees(page, ".primary", "Take the call");
-        await page.keyboard.press("Enter");
-        await sees(page, ".primary", "Ask for PIN digits");
-        assert.deepEqual(asked("claim"), [{ type: "claim", call: "new", id: 1 }]);
-        assert.equal(await page.locator("button.primary").count(), 1);
-      },
-    ],
-    [
-      "c33_pin_progress_shows_positions_one_at_a_time_and_never_a_digit",
-      async (page) => {
-        const pin = (over) =>
-          STATES.pin_running("p", {
-            version: mock.seq + 1,
-            pin: { positions: [3], entered: 0, needed: 2, attempt: 1, attempts_allowed: 2, result: null, ...over },
-          });
-        mock.set(pin({}));
-        await enter(page);
-        await sees(page, ".pin .progress", "Waiting for the third digit.");
-        assert.equal(await page.locator(".slot.asked").count(), 1);
-        mock.set(pin({ entered: 1 }));
-        await sees(page, ".pin .progress", "Third digit received.");
-        mock.set(pin({ positions: [3, 6], entered: 1 }));
-        await sees(page, ".pin .progress", "Waiting for the sixth digit.");
-        assert.deepEqual(
-          await page
-            .locator(".slot")
-            .evaluateAll((slots) => slots.map(({ className }) => className.replace("slot ", ""))),
-          ["idle", "idle", "entered", "idle", "idle", "asked", "idle"],
-        );
-        assert.ok(
-          !/\d/.test(
-            await page
-              .locator(".hole")
-              .allInnerTexts()
-              .then((texts) => texts.join("")),
-          ),
-        );
-        mock.set(pin({ positions: [3, 6], entered: 2 }));
-        await sees(page, ".pin .progress", "Checking");
-        await sees(page, ".say", "Wait: the caller is keying two PIN digits.");
-      },
-    ],
-    [
-      "c34_a_wrong_pin_is_asked_once_more_then_it_fails",
-      async (page) => {
-        const pin = { positions: [2, 6], entered: 2, needed: 2, attempt: 1, attempts_allowed: 2, result: null };
-        mock.set(STATES.pin_running("p", { pin }));
-        await enter(page);
-        mock.set(STATES.pin_running("p", { version: 2, pin: { ...pin, positions: [2], entered: 0, attempt: 2 } }));
-        await sees(page, ".pin .count", "Try 2 of 2");
-        await sees(page, ".say", "the digits did not match");
-        await shot(page, "pin-second-try");
-        mock.set({ ...STATES.failed("p"), version: 3 });
-        await sees(page, ".message.bad", UNFORTUNATELY);
-        assert.equal(await page.locator(".message.bad").getAttribute("role"), "alert");
-        await sees(page, ".pin .progress", "PIN digits not correct");
-      },
-    ],
-    [
-      "x10_extra_fields_with_digits_never_reach_the_page",
-      async (page) => {
-        mock.set(
-          STATES.pin_running("p", {
-            pin: {
-              positions: [3],
-              entered: 1,
-              needed: 2,
-              attempt: 1,
-              attempts_allowed: 2,
-              result: null,
-              digits: "83947",
-              digit: "83947",
-            },
-          }),
-        );
-        await enter(page);
-        await sees(page, ".pin .progress", "Third digit received.");
-        assert.ok(!(await page.content()).includes("83947"));
-      },
-    ],
-    [
-      "b11_five_questions_by_keyboard_alone",
-      async (page) => {
-        const marks = [null, null, null, null, null];
-        mock.set(STATES.questions("q", marks));
-        mock.answer = (request, row) => {
-          const index = row.questions.items.findIndex(({ key }) => key === request.question);
-          if (request.type === "reveal")
-            return {
-              ...row,
-              questions: {
-                ...row.questions,
-                items: row.questions.items.map((item, at) => (at === index ? { ...item, answer: "3 May" } : item)),
-              },
-            };
-          if (request.type === "mark") {
-            marks[index] = request.correct;
-            return STATES.questions("q", marks);
-          }
-          if (request.type === "finish") return STATES.congratulated("q");
-          return undefined;
-        };
-        await enter(page);
-        await sees(page, ".questions .count", "0 of 3 needed");
-        await page.keyboard.press("1");
-        await until(
-          () => page.evaluate(() => document.activeElement.dataset.question === "last_transaction_date"),
-          "question 1 has the focus",
-        );
-        await page.keyboard.press("s");
-        await sees(page, ".answer", "3 May");
-        await shot(page, "questions-revealed");
-        for (const [key, counter, focus] of [
-          ["r", "1 of 3", "last_transaction_amount"],
-          ["w", "1 of 3", "place_of_birth"],
-          ["r", "2 of 3", "main_balance"],
-          ["r", "3 of 3", "date_of_birth"],
-        ]) {
-          await page.keyboard.press(key);
-          await sees(page, ".questions .count", counter);
-          await until(
-            () => page.evaluate((wanted) => document.activeElement.dataset.question === wanted, focus),
-            `the focus goes on to ${focus}`,
-          );
-        }
-        await sees(page, ".say", "Enough right answers");
-        await accessible(page);
-        await shot(page, "questions-decided");
-        await page.keyboard.press("Enter");
-        await sees(page, ".message.good", CONGRATULATIONS);
-        assert.deepEqual(
-          asked("mark").map(({ question, correct }) => [question, correct]),
-          [
-            ["last_transaction_date", true],
-            ["last_transaction_amount", false],
-            ["place_of_birth", true],
-            ["main_balance", true],
-          ],
-        );
-        assert.equal(asked("finish").length, 1);
-      },
-    ],
-    [
-      "b10_questions_by_tab_and_space",
-      async (page) => {
-        mock.set(STATES.questions("q"));
-        await enter(page);
-        const right = page.getByRole("group", { name: "Question 2" }).getByRole("button", { name: "Right" });
-        await right.focus();
-        await page.keyboard.press("Space");
-        await until(() => asked("mark").length === 1, "the mark is sent");
-        assert.equal(asked("mark")[0].question, "last_transaction_amount");
-      },
-    ],
-    [
-      "x11_blind_questions_and_the_password_send_what_was_said_and_keep_nothing",
-      async (page) => {
-        mock.set(STATES.blind("b"));
-        await enter(page);
-        await page.locator("#password-value").fill("swordfish");
-        await page.keyboard.press("Enter");
-        await until(() => asked("password").length === 1, "the password is sent");
-        assert.equal(asked("password")[0].value, "swordfish");
-        assert.equal(await page.locator("#password-value").inputValue(), "");
-        assert.ok(!(await page.content()).includes("swordfish"));
-        assert.equal(await page.locator(".mark-right").count(), 0);
-        await until(
-          async () => (await page.locator(".questions [aria-disabled=true]").count()) === 0,
-          "the password is answered",
-        );
-        await page.locator("#answer-postcode").fill("AB1 2CD");
-        await page.keyboard.press("Enter");
-        await until(() => asked("answer").length === 1, "the answer is sent");
-      },
-    ],
-    [
-      "only_allowed_actions_are_offered",
-      async (page) => {
-        for (const make of Object.values(STATES)) {
-          const row = make("one");
-          mock.clear();
-          mock.set(row);
-          await page.goto("about:blank");
-          await enter(page);
-          await page.locator('.row[data-call="one"]').click();
-          await page.locator('[data-call="one"] .do').waitFor();
-          const offered = await page
-            .locator("[data-action]")
-            .evaluateAll((nodes) => nodes.map((node) => node.dataset.action));
-          for (const action of offered) assert.ok(row.actions.includes(action), `${action} is offered`);
-          assert.equal(new Set(offered).size, offered.length);
-          assert.ok((await page.locator("button.primary").count()) <= 1);
-        }
-      },
     ],
   ];
 }

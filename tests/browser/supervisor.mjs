@@ -226,7 +226,7 @@ function callTests({ mock, enter, shot, until }) {
       async (page) => {
         await open(page);
         const box = page.locator(".ladder-scroll");
-        await box.focus();
+        await box.focus({ preventScroll: true });
         for (let presses = 0; presses < 5; presses += 1) await page.keyboard.press("PageDown");
         await until(() => box.evaluate((node) => node.scrollTop > 100), "the ladder moves");
       },

@@ -5,6 +5,7 @@ pub(crate) mod call;
 pub(crate) mod desktop;
 pub(crate) mod http;
 pub(crate) mod pcap;
+pub(crate) mod platform;
 pub(crate) mod sipp;
 
 use std::fs;

@@ -14,7 +14,7 @@ const BOB: &str = "+442079460002";
 const CUSTOMERS: &str = "customer_id,name,numbers,pin\n1001,Ann,+442079460001,9081726\n1002,Bob,+442079460002,5028361\n";
 
 #[test]
-fn b04_b05_the_app_registers_a_call_which_is_redirected_with_its_mark() {
+fn b04_b05_b18_the_app_registers_a_call_which_is_redirected_with_its_mark() {
     let daemon = Daemon::start(CUSTOMERS);
     let desktop = Desktop::agent(&daemon, "ann");
     let intent = register(&daemon, &json!({ "customer_id": "1001", "number": ANN }));

@@ -82,7 +82,7 @@ fn c70_c77_after_three_failing_calls_the_next_is_blocked_and_hears_the_same() {
 }
 
 #[test]
-fn a_pass_ends_the_run_of_failing_calls() {
+fn c70_a_pass_ends_the_run_of_failing_calls() {
     let daemon = Daemon::start(CUSTOMERS);
     let desktop = Desktop::agent(&daemon, "ann");
     for right in [false, false, true, false, false] {

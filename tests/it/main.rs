@@ -2,6 +2,7 @@
 
 mod config;
 mod desktop;
+mod events;
 mod faults;
 mod fraud;
 mod hangups;
@@ -17,6 +18,7 @@ mod p08_slow_desk;
 mod p11_no_secret_leaks;
 mod promises;
 mod proto;
+mod rows;
 mod secrets;
 mod sip;
 mod sip_messages;

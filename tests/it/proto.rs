@@ -18,6 +18,7 @@ use crate::harness::Daemon;
 use crate::harness::call;
 use crate::harness::desktop::Desktop;
 use crate::harness::http;
+use crate::harness::platform::Platform;
 use crate::proto::samples::frames_written;
 use crate::proto::schema::Schema;
 use crate::proto::schema::Values;
@@ -197,7 +198,8 @@ fn contract_10_every_route_is_described_and_answers_so() {
     assert_eq!(served.difference(&pages).cloned().collect::<BTreeSet<_>>(), described);
 
     let daemon = Daemon::start(CUSTOMERS);
-    let platform = daemon.token("platform", "pbx");
+    // Tokens without the role: apps may do what platforms may not, and the other way round.
+    let (platform, app) = (daemon.token("platform", "pbx"), daemon.token("app", "phone-app"));
     for path in document["paths"].as_object().into_iter().flatten().map(|(path, _)| path) {
         let at = path.replace(['{', '}'], "");
         for method in ["get", "post", "put", "patch", "delete"] {
@@ -216,7 +218,8 @@ fn contract_10_every_route_is_described_and_answers_so() {
             let guarded = operation["security"].as_array().is_some_and(|roles| !roles.is_empty());
             assert_eq!(status == 401, guarded, "{method} {path}");
             if guarded {
-                let (status, body) = asked(Some(&platform));
+                let platforms = operation["security"].to_string().contains("platform");
+                let (status, body) = asked(Some(if platforms { &app } else { &platform }));
                 answers(&document, path, method, status, &body);
                 assert_eq!(status, 403, "{method} {path}");
             }
@@ -293,6 +296,65 @@ fn contract_4_an_intent_is_read_and_answered_as_described() {
             answers(&document, one, "delete", status, &answer);
             assert_eq!(status, expected);
         }
+    }
+}
+
+#[test]
+fn contract_4_events_are_read_and_answered_as_described() {
+    let document = document("openapi");
+    let (path, awaited) = ("/v1/events", "/v1/calls/{id}/directive");
+    let event = Schema::new(&document, &document["components"]["schemas"]["CallEvent"]);
+    let source = production("src/wire/events.rs");
+    let listed = |schema: &str, field: &str| -> BTreeSet<String> {
+        let field = &document["components"]["schemas"][schema]["properties"][field];
+        field["x-extensible-enum"].as_array().into_iter().flatten().map(text).collect()
+    };
+    let arms = between(&source, "match self.needed(\"type\")?", "_ => return");
+    let arms = arms.lines().filter_map(|line| line.trim().strip_prefix('"')?.split_once("\" =>"));
+    let arms: BTreeSet<_> = arms.map(|(word, _)| word.to_owned()).collect();
+    assert_eq!(arms, listed("CallEvent", "type"));
+    let read: BTreeSet<_> = [
+        "self.needed(",
+        "self.text(",
+        "self.named(",
+        "self.named_needed(",
+        "self.flag(",
+        "self.count(",
+        "self.field(",
+    ]
+    .iter()
+    .flat_map(|before| literals_after(&source, before))
+    .collect();
+    assert_eq!(read, event.properties().into_iter().map(str::to_owned).collect());
+    let directives = production("src/wire/directive.rs");
+    assert_eq!(
+        literals_after(&directives, "\"do\", ").collect::<BTreeSet<_>>(),
+        listed("Directive", "do")
+    );
+
+    let daemon = Daemon::start(CUSTOMERS);
+    let platform = Platform::new(&daemon);
+    let example = &document["paths"][path]["post"]["requestBody"]["content"]["application/json"];
+    event.holds("the example", &[&example["example"]], Values::Some);
+    let unknown = platform.event("held", "nobody", &json!({}));
+    for (body, expected) in [
+        (example["example"].clone(), 200),
+        (json!([example["example"], unknown, 7]), 200),
+        (unknown.clone(), 404),
+        (json!("delivered"), 400),
+        (platform.event("ringing", "nobody", &json!({})), 400),
+    ] {
+        let (status, answer) = platform.publish(&body);
+        assert_eq!(status, expected, "{answer}");
+        answers(&document, path, "post", status, &answer);
+    }
+    let begun = platform.delivered("c-1", ANN);
+    let (_, passed) = platform.keys_pin("c-1", begun, "9081726");
+    answers(&document, awaited, "get", 200, &passed);
+    for (call, expected) in [("c-1", 200), ("nobody", 404)] {
+        let (status, answer) = platform.directive(call, 0, 0);
+        assert_eq!(status, expected, "{answer}");
+        answers(&document, awaited, "get", status, &answer);
     }
 }
 

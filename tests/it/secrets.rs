@@ -18,7 +18,7 @@ const PASSWORD: &str = "correct-horse-canary";
 const ANSWER: &str = "Ghent-canary";
 
 #[test]
-fn p11_secrets_are_in_no_log_metric_frame_or_file() {
+fn p11_x10_x18_secrets_are_in_no_log_metric_frame_or_file() {
     let settings = format!("{OFFICE}{CHEAP_PINS}[log]\nlevel = \"trace\"\n");
     let row = format!("1001,Ann,{ANN},{PIN},{PASSWORD},{ANSWER}");
     let customers = format!("customer_id,name,numbers,pin,password,fact.place_of_birth\n{row}\n");
@@ -62,5 +62,16 @@ fn p11_secrets_are_in_no_log_metric_frame_or_file() {
             ![PIN, WRONG, PASSWORD, token.as_str()].into_iter().any(holds),
             "a secret is in {file}"
         );
+    }
+}
+
+#[test]
+fn x19_no_interface_has_a_hint_to_give() {
+    let daemon = Daemon::start(&format!("customer_id,name,numbers,pin\n1001,Ann,{ANN},{PIN}\n"));
+    let token = daemon.token("supervisor", "sue");
+    for path in ["/v1/calls", "/openapi.json", "/asyncapi.json"] {
+        let (status, answer) = daemon.ask("GET", path, &token, None);
+        assert_eq!(status, 200, "{path}");
+        assert!(!answer.to_string().to_lowercase().contains("hint"), "{path} gives a hint");
     }
 }

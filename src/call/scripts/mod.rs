@@ -343,7 +343,6 @@ fn told(effects: &[Effect]) -> String {
             Effect::CompareLetter { .. } => "compare letter".into(),
             Effect::ShowInApp(Some(_)) => "show in app".into(),
             Effect::ShowInApp(None) => "show nothing in app".into(),
-            Effect::AwaitCallBack { .. } => "await call-back".into(),
             Effect::Answered(_, Ok(())) => "ok".into(),
             Effect::Answered(_, Err(refusal)) => format!("refused {}", refusal.code()),
             Effect::Ended(ended) => format!("ended {}", ended.outcome),

@@ -139,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn at_most_two_entries_a_call(choices in prop::collection::vec(any_input(), 0..120)) {
+    fn x01_at_most_two_entries_a_call(choices in prop::collection::vec(any_input(), 0..120)) {
         let mut script = Script::delivered();
         let mut entries = 0;
         for choice in choices {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn b04_b05_an_app_caller_is_passed_on_without_a_question() {
+fn b04_b05_b18_an_app_caller_is_passed_on_without_a_question() {
     let mut call = Script::delivered();
     call.looked_up(app()).does("audit call_classified, record Passed");
     call.shows(CallerClass::AppAuthenticated, Authentication::NotAuthenticated);
@@ -62,7 +62,7 @@ fn c34_x03_a_wrong_pair_is_asked_once_more_at_the_same_positions_and_then_the_qu
 }
 
 #[test]
-fn a_failed_call_that_nobody_saves_ends_failed_and_hides_the_number() {
+fn c52_a_failed_call_that_nobody_saves_ends_failed_and_hides_the_number() {
     let mut call = Script::failed_pin();
     call.hangs_up().does("follow up party_ended, ended failed");
     assert_eq!(call.view().authentication, Authentication::Failed);
@@ -122,7 +122,7 @@ fn x11_an_answer_shows_only_after_the_look_is_on_record_and_only_to_its_agent() 
 }
 
 #[test]
-fn what_the_caller_said_is_compared_without_case_and_spaces() {
+fn x15_what_the_caller_said_is_compared_without_case_and_spaces() {
     let mut call = Script::failed_pin();
     call.asks("ann", Request::Claim).does("audit call_claimed, ok");
     let said = |value: &str| Request::Answer {
@@ -323,7 +323,7 @@ fn x01_asking_again_does_not_start_the_count_again() {
 }
 
 #[test]
-fn an_account_that_another_call_blocked_meanwhile_cannot_pass_in_this_one() {
+fn c77_an_account_that_another_call_blocked_meanwhile_cannot_pass_in_this_one() {
     let mut call = Script::in_capture();
     call.keys("11").does("play pin.position.6; stop playing, reserve 1 of account");
     call.input(Input::Reserved(Ok(Ticket::Dummy))).does("judge closed");

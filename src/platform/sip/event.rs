@@ -17,6 +17,7 @@ use crate::model::ids::PlatformCallId;
 use crate::model::ids::PlatformName;
 use crate::model::ids::TrunkName;
 use crate::model::number::PhoneNumber;
+use crate::platform::claims;
 use crate::sip::agent::Invitation;
 use crate::sip::message::NameAddr;
 use crate::sip::message::Uri;
@@ -72,12 +73,10 @@ pub fn translate(invitation: &Invitation, rules: &Rules<'_>) -> Result<Translate
     Ok(Translated { delivered, policy: queue.and_then(|queue| queue.policy.clone()) })
 }
 
-/// The dialled number: E.164 where it is one, else the user part as it stands, at most 64 bytes.
+/// The dialled number, as it stands in the user part.
 fn dialled(uri: &Uri) -> String {
     let user = uri.user_decoded().unwrap_or_default();
-    let user = user.split(';').next().unwrap_or_default();
-    let printable = user.chars().filter(|c| !c.is_control()).take(32).collect();
-    PhoneNumber::parse_lenient(user, None).map_or(printable, |number| number.as_e164().to_owned())
+    claims::dialled(user.split(';').next().unwrap_or_default())
 }
 
 fn caller(invitation: &Invitation, rules: &Rules<'_>) -> Caller {
@@ -120,38 +119,7 @@ fn attestation(
     attestation_info: Option<&str>,
 ) -> Attestation {
     let told = asserted.and_then(|identity| verstat(&identity.uri)).or_else(|| verstat(&from.uri));
-    let level = |text: &str| match text.trim().to_ascii_uppercase().as_str() {
-        "A" => Attestation::Full,
-        "B" => Attestation::Partial,
-        "C" => Attestation::Gateway,
-        _ => Attestation::None,
-    };
-    let Some(told) = told.map(|word| word.to_ascii_lowercase()) else {
-        return match dialect {
-            Verstat::Atis | Verstat::Bandwidth => attestation_info.map_or(Attestation::None, level),
-            Verstat::Twilio | Verstat::Telnyx | Verstat::None => Attestation::None,
-        };
-    };
-    if dialect == Verstat::None {
-        return Attestation::None;
-    }
-    if told.starts_with("tn-validation-failed") || told.starts_with("tn-verification-failed") {
-        return Attestation::Failed;
-    }
-    let passed = told.strip_prefix("tn-validation-passed").or_else(|| {
-        // Bandwidth wrote this word until it moved to the ATIS one.
-        told.strip_prefix("tn-verification-passed").filter(|_| dialect == Verstat::Bandwidth)
-    });
-    match (passed, dialect) {
-        (None, _) => Attestation::None,
-        // A bare "passed" says a level only where the vendor's own documentation says which.
-        (Some(""), Verstat::Telnyx) => Attestation::Full,
-        (Some(""), Verstat::Atis | Verstat::Bandwidth) => {
-            attestation_info.map_or(Attestation::None, level)
-        }
-        (Some(rest), _) if rest.ends_with("-diverted") => Attestation::Diverted,
-        (Some(rest), _) => rest.strip_prefix('-').map_or(Attestation::None, level),
-    }
+    claims::attestation(dialect, told.as_deref(), attestation_info)
 }
 
 fn verstat(uri: &Uri) -> Option<String> {

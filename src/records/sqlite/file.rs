@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn p21_enabled_implies_initialized_whoever_writes() {
+    fn p21_x22_enabled_implies_initialized_whoever_writes() {
         let folder = tempfile::tempdir().expect("a folder");
         let db = writer(&folder.path().join("records.db")).expect("opens");
         let insert =

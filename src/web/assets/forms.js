@@ -1,8 +1,8 @@
 // Requests that need more than a press: their fields, as data, and the form made of them.
 import { h } from "./h.js";
-import { OUTCOMES } from "./words.js";
+import { FAILED_OUTCOME, OUTCOMES } from "./words.js";
 
-/** @typedef {{name: string, label: string, as: "text" | "long" | "tick" | "pick" | "yes_no", options?: [string, string][], required?: boolean, limit?: number}} Field */
+/** @typedef {{name: string, label: string, as: "text" | "long" | "pick" | "yes_no", options?: [string, string, string?][], start?: string, required?: boolean, limit?: number}} Field */
 /** @typedef {{intro?: string, submit: string, fields: Field[]}} Form */
 
 /** @type {Record<string, Form>} */
@@ -10,70 +10,50 @@ export const FORMS = {
   transfer: {
     submit: "Transfer",
     fields: [
-      { name: "to", label: "Agent or queue", as: "text", required: true, limit: 128 },
-      { name: "warm", label: "Speak to the other side first (warm transfer)", as: "tick" },
-    ],
-  },
-  set_party: {
-    submit: "Save",
-    fields: [
+      { name: "to", label: "Agent, or queue:NAME", as: "text", required: true, limit: 128 },
       {
-        name: "role",
-        label: "The person speaking is",
-        as: "pick",
+        name: "warm",
+        label: "How",
+        as: "yes_no",
+        start: "no",
         options: [
-          ["client", "The client"],
-          ["representative", "A representative"],
-          ["third_party", "A third party"],
-          ["employer", "An employer"],
-          ["other", "Someone else"],
+          ["no", "Send the call on", "The check does not go along: the other agent starts anew."],
+          ["yes", "Hand it on in person (warm)", "You introduce the caller; the result of the check goes along."],
         ],
       },
-      { name: "customer_id", label: "Customer number, if given", as: "text", limit: 64 },
-      { name: "client_present", label: "The client is present", as: "tick" },
-      { name: "permission", label: "The client has given permission", as: "tick" },
     ],
   },
   offer_callback: {
-    intro: "Offer to call back on the number on file. Do not read that number out.",
-    submit: "Save",
+    intro: "Say that we will ring the number we hold. Do not say or confirm any part of it.",
+    submit: "Save the answer",
     fields: [
       {
         name: "accepted",
         label: "The caller",
         as: "yes_no",
+        required: true,
         options: [
           ["yes", "accepts a call back"],
-          ["no", "declines"],
-        ],
-      },
-    ],
-  },
-  proof: {
-    submit: "Save",
-    fields: [
-      {
-        name: "result",
-        label: "The customer",
-        as: "pick",
-        options: [
-          ["accepted", "accepts our proof"],
-          ["declined", "declines"],
-          ["call_back", "will call back on the published number"],
+          ["no", "refuses"],
         ],
       },
     ],
   },
   report_bogus: {
-    intro: "This goes to the security team. Write no answer, PIN or password.",
+    intro: "This goes to the Security Advice and Support Centre, once for this call. Write no answer, PIN or password.",
     submit: "Report",
     fields: [{ name: "details", label: "What made the call suspicious", as: "long", required: true, limit: 2000 }],
   },
   reset_security: {
+    intro: "The PIN and the password stop working at once; the customer sets up new ones.",
     submit: "Reset",
     fields: [{ name: "reason", label: "Reason", as: "text", required: true, limit: 500 }],
   },
-  unblock: { intro: "Telephone service for this account becomes possible again.", submit: "Unblock", fields: [] },
+  unblock: {
+    intro: "Telephone service for this account becomes possible again.",
+    submit: "Unblock",
+    fields: [{ name: "reason", label: "Reason", as: "text", required: true, limit: 500 }],
+  },
   wrap_up: {
     submit: "Save and close",
     fields: [
@@ -83,21 +63,29 @@ export const FORMS = {
   },
 };
 
+/** What closes a call whose check failed comes first and to the letter (C69). @param {boolean} failed */
+const outcomes = (failed) =>
+  /** @type {[string, string][]} */ ([...(failed ? [[FAILED_OUTCOME, FAILED_OUTCOME]] : []), ...OUTCOMES]);
+
 /**
  * A form for one action. `submit` receives the fields' values.
- * @param {string} action @param {{busy: boolean, primary: boolean, submit: (values: Record<string, unknown>) => void, cancel?: () => void}} to
+ * @param {string} action @param {{busy: boolean, primary: boolean, failed?: boolean, submit: (values: Record<string, unknown>) => void, cancel?: () => void}} to
  */
 export function actionForm(action, to) {
   const form = FORMS[action] ?? { submit: "Send", fields: [] };
-  const submit = (/** @type {SubmitEvent} */ event) => {
-    event.preventDefault();
-    if (!to.busy) to.submit(values(form, new FormData(/** @type {HTMLFormElement} */ (event.currentTarget))));
-  };
+  const submit = submitter((data) => {
+    if (!to.busy) to.submit(values(form, data));
+  });
   return h(
     "form",
-    { class: "form", key: action, on: { submit } },
+    { class: "form", key: action, on: { submit, keydown: submitFromSelect } },
     form.intro && h("p", null, form.intro),
-    form.fields.map((field) => fieldView(action, field)),
+    form.fields.map((field) =>
+      fieldView(
+        action,
+        action === "wrap_up" && field.name === "outcome" ? { ...field, options: outcomes(to.failed === true) } : field,
+      ),
+    ),
     h(
       "div",
       { class: "buttons" },
@@ -116,11 +104,61 @@ export function actionForm(action, to) {
   );
 }
 
+/** Enter in a list of choices submits, as it does in every other field. @param {KeyboardEvent} event */
+function submitFromSelect(event) {
+  if (event.key !== "Enter" || event.repeat || !(event.target instanceof HTMLSelectElement)) return;
+  event.preventDefault();
+  event.target.form?.requestSubmit();
+}
+
+/** A submit handler that gets the form's data and keeps the page where it is. @param {(data: FormData, form: HTMLFormElement) => void} then */
+export function submitter(then) {
+  return (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    const form = /** @type {HTMLFormElement} */ (event.currentTarget);
+    then(new FormData(form), form);
+  };
+}
+
+/**
+ * One choice of several, every one of them in sight.
+ * @param {{name: string, legend: string, options: [string, string, string?][], chosen: string, required?: boolean, row?: boolean, pick?: (value: string) => void}} of
+ */
+export function choice({ name, legend, options, chosen, required = false, row = false, pick }) {
+  return h(
+    "fieldset",
+    { class: row ? "choice row-of" : "choice", key: `choice-${name}` },
+    h("legend", null, legend),
+    options.map(([value, label, hint]) =>
+      h(
+        "label",
+        { class: "pick", key: value },
+        h("input", {
+          type: "radio",
+          name,
+          value,
+          required,
+          checked: chosen === value,
+          "data-fk": `${name}:${value}`,
+          on: pick ? { change: () => pick(value) } : {},
+        }),
+        h("span", null, label, hint && h("span", { class: "quiet hint" }, hint)),
+      ),
+    ),
+  );
+}
+
 /** @param {string} action @param {Field} field */
 function fieldView(action, field) {
   const id = `${action}-${field.name}`;
-  if (field.as === "tick")
-    return h("label", { class: "tick", key: id }, h("input", { type: "checkbox", name: field.name, id }), field.label);
+  if (field.as === "yes_no")
+    return choice({
+      name: field.name,
+      legend: field.label,
+      options: field.options ?? [],
+      chosen: field.start ?? "",
+      required: field.required,
+    });
   const common = { id, name: field.name, required: field.required, maxlength: field.limit, autocomplete: "off" };
   const control =
     field.as === "long"
@@ -129,7 +167,7 @@ function fieldView(action, field) {
         ? h(
             "select",
             { id, name: field.name },
-            field.options.map(([value, label]) => h("option", { value }, label)),
+            field.options.map(([value, label]) => h("option", { value, key: value }, label)),
           )
         : h("input", { ...common, type: "text" });
   return h("div", { class: "field", key: id }, h("label", { for: id }, field.label), control);
@@ -141,8 +179,7 @@ function values(form, data) {
   const read = {};
   for (const { name, as } of form.fields) {
     const value = data.get(name);
-    if (as === "tick") read[name] = value !== null;
-    else if (as === "yes_no") read[name] = value === "yes";
+    if (as === "yes_no") read[name] = value === "yes";
     else if (typeof value === "string" && value.trim() !== "") read[name] = value.trim();
   }
   return read;

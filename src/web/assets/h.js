@@ -115,6 +115,8 @@ function attributes(node, before, now) {
     else if (value === before[name]) continue;
     else if (value === null || value === undefined || value === false) node.removeAttribute(name);
     else node.setAttribute(name, value === true ? "" : String(value));
+    // The attribute is only where a box starts from; once touched, the property counts.
+    if (name === "checked" && value !== before[name]) /** @type {HTMLInputElement} */ (node).checked = value === true;
   }
 }
 

@@ -29,6 +29,9 @@ const SHAPES = {
   online: { body: "M12 5a7 7 0 1 0 0 14 7 7 0 0 0 0-14Z" },
   offline: { body: "M12 4 21 20H3Z" },
   connecting: { line: "M12 5a7 7 0 1 0 0 14 7 7 0 0 0 0-14Z", dashed: true },
+  speak: {
+    line: "M4 4.5h16a1 1 0 0 1 1 1v10a1 1 0 0 1-1 1h-8l-5 4v-4H4a1 1 0 0 1-1-1v-10a1 1 0 0 1 1-1ZM7 9h10M7 12.5h6",
+  },
   mute: { line: "M4 4l16 16M9 9v3a3 3 0 0 0 4.5 2.6M15 11V6a3 3 0 0 0-5.5-1.6M6 11.5a6 6 0 0 0 9.5 5M12 18v3" },
 };
 

@@ -3,9 +3,10 @@ import { Connection } from "./connection.js";
 import { FORMS } from "./forms.js";
 import { patch } from "./h.js";
 import { meaning } from "./keys.js";
+import { target } from "./focus.js";
 import { groups, initial, isMine, reduce, selectedCall } from "./store.js";
 import { page } from "./view.js";
-import { announcement, guide, questions } from "./view-model.js";
+import { announcement, guide, hidesNumber, questions } from "./view-model.js";
 
 /** @typedef {typeof desk} Desk */
 
@@ -21,6 +22,10 @@ let state = initial();
 let shortcuts = stored("localStorage", SHORTCUTS) !== "off";
 let drawing = false;
 /** @type {string[]} */ let unsaid = [];
+let spoken = "";
+/** Letters typed for a field that has just gone must not become commands. */
+let lettersFrom = 0;
+const AFTER_LOSS_MS = 1500;
 
 /** What the page can ask for. */
 const desk = {
@@ -67,6 +72,12 @@ const desk = {
   dialog: (name) => {
     if (state.dialog !== name) dispatch({ kind: "dialog", name });
   },
+  putAside: () => {
+    if (state.check !== null) dispatch({ kind: "put_aside" });
+  },
+  takeUp: () => dispatch({ kind: "take_up" }),
+  /** A choice of an open step that is not sent yet. @param {string} name @param {string} value */
+  draft: (name, value) => dispatch({ kind: "draft", name, value }),
   dismiss: () => dispatch({ kind: "notice", notice: null }),
   /** @param {boolean} on */
   shortcuts(on) {
@@ -86,9 +97,8 @@ const desk = {
   },
   /** @param {import("./store.js").Call} call @param {string} action */
   act(call, action) {
-    if (action === "password") document.getElementById("password-value")?.focus();
-    else if (action === "wrap_up" && call.ended_at) document.getElementById("wrap_up-outcome")?.focus();
-    else if (action in FORMS) dispatch({ kind: "dialog", name: action });
+    if (action === "wrap_up" && call.ended_at) document.getElementById("wrap_up-outcome")?.focus();
+    else if (action in FORMS || action === "set_party") dispatch({ kind: "dialog", name: action });
     else desk.send({ type: action, call: call.id });
   },
 };
@@ -96,17 +106,20 @@ const desk = {
 /** @param {any} frame */
 function hear(frame) {
   const before = state;
-  dispatch({ kind: "frame", frame });
+  dispatch({ kind: "frame", frame, at: Date.now() });
   const call = selectedCall(state);
   if (!call && before.selected !== null) forget();
   if (!call || (call === before.calls.get(call.id) && before.selected === call.id)) return;
   const words = announcement(before.selected === call.id ? before.calls.get(call.id) : undefined, call);
+  // What was said before a failure may hold the end of the number (C52).
+  if (hidesNumber(call)) forget();
   if (words !== "") unsaid.push(words);
 }
 
 /** What was read out about a call must not stay in the page longer than the call. */
 function forget() {
   unsaid = [];
+  spoken = "";
   polite.textContent = "";
 }
 
@@ -125,21 +138,58 @@ function draw() {
   const held = document.activeElement instanceof HTMLElement ? document.activeElement : null;
   const key = held?.dataset.fk;
   const wasInside = held !== null && held !== document.body && app.contains(held);
+  const unsent = isText(held) && held.value !== "";
   const row = state.selected;
-  const opened = app.querySelector("dialog");
-  patch(app, page(state, Date.now(), shortcuts, desk));
-  openDialog();
-  if (opened && !opened.isConnected) refocus(opened.dataset.opener);
+  const over = app.querySelector("dialog.over");
+  if (unsaid.length > 0) {
+    spoken = unsaid.slice(-3).join(" ");
+    unsaid = [];
+  }
+  patch(app, page(state, Date.now(), { shortcuts, spoken }, desk));
+  openDialogs();
+  if (unsent && !held?.isConnected) lettersFrom = Date.now() + AFTER_LOSS_MS;
+  if (over instanceof HTMLElement && !over.isConnected) refocus(over.dataset.opener);
   else if (wasInside && !held.isConnected) refocus(key);
+  followStep();
   followQuestion();
   if (row !== drawnRow) showRow(row, key);
   drawnRow = row;
   const waiting = groups(state).find(({ name }) => name === "waiting")?.calls.length ?? 0;
   document.title = waiting > 0 ? `(${waiting}) Countersign agent desktop` : "Countersign agent desktop";
-  if (unsaid.length > 0) {
-    polite.textContent = unsaid.slice(-3).join(" ");
-    unsaid = [];
+  if (polite.textContent !== spoken) polite.textContent = spoken;
+}
+
+/** @param {Element | null} at @returns {at is HTMLInputElement | HTMLTextAreaElement} */
+function isText(at) {
+  return (
+    at instanceof HTMLTextAreaElement || (at instanceof HTMLInputElement && !["checkbox", "radio"].includes(at.type))
+  );
+}
+
+/** @type {string | null} */ let drawnStep = null;
+
+/** In the check the focus goes to the next thing to do, once a step, and never away from a field in which someone types. */
+function followStep() {
+  const call = selectedCall(state);
+  const check = app.querySelector("dialog.check");
+  if (!call || !(check instanceof HTMLElement) || state.dialog !== null) {
+    drawnStep = null;
+    return;
   }
+  const to = target(call, guide(call, isMine(state, call)), state.question);
+  if (to.step === drawnStep) return;
+  const at = document.activeElement;
+  if (drawnStep !== null && isText(at) && check.contains(at)) return;
+  drawnStep = to.step;
+  // Who went to a question is there already, on whichever of its buttons.
+  const line = at instanceof HTMLElement ? at.closest("[data-question]") : null;
+  if (line instanceof HTMLElement && line.dataset.question === state.question) return;
+  const found = to.keys.map((key) => check.querySelector(key)).find((one) => one instanceof HTMLElement);
+  if (!(found instanceof HTMLElement)) return;
+  // From the top, so that the message and the words to say are in sight; further down only where the place needs it.
+  found.focus({ preventScroll: true });
+  check.querySelector(".check-body")?.scrollTo({ top: 0 });
+  found.scrollIntoView({ block: "nearest" });
 }
 
 /** @type {string | null} */ let drawnRow = null;
@@ -156,8 +206,9 @@ function showRow(id, held) {
 /** A pressed button may be gone with the state it belonged to; the focus must not fall out of the page. @param {string | undefined} key */
 function refocus(key) {
   const same = key === undefined ? null : app.querySelector(`[data-fk="${CSS.escape(key)}"]`);
-  const target = same ?? document.getElementById("call-title") ?? app.querySelector(".row");
-  if (target instanceof HTMLElement) target.focus();
+  const title = app.querySelector("dialog.check #check-title") ?? document.getElementById("call-title");
+  const found = same ?? title ?? app.querySelector(".row");
+  if (found instanceof HTMLElement) found.focus();
 }
 
 /** Who works by keyboard is taken to the next question once one is marked. */
@@ -168,22 +219,25 @@ function followQuestion() {
   if (line instanceof HTMLElement && line !== at) line.focus();
 }
 
-function openDialog() {
-  const dialog = app.querySelector("dialog");
-  if (dialog && !dialog.open) dialog.showModal();
+function openDialogs() {
+  for (const dialog of app.querySelectorAll("dialog")) if (!dialog.open) dialog.showModal();
 }
 
 /** @param {KeyboardEvent} event */
 function onKey(event) {
   const at = event.target instanceof Element ? event.target : document.body;
+  // A key held down does a step once: what it brings on must not be pressed by the same key.
+  if (event.repeat && (event.key === "Enter" || event.key === " ") && at.matches("button, summary, [type=radio]"))
+    return event.preventDefault();
   const what = meaning(event, {
-    typing: at.matches("input:not([type=checkbox]), textarea, select"),
+    typing: at.matches("input:not([type=checkbox], [type=radio]), textarea, select"),
     control: at.matches("button, input, select, textarea, summary, a"),
     list: at.closest(".list") !== null,
     dialog: state.dialog !== null,
-    letters: shortcuts,
+    check: state.check !== null,
+    letters: shortcuts && Date.now() >= lettersFrom,
   });
-  if (what === null || state.link.status === "signed_out") return;
+  if (what === null || state.link.status === "signed_out") return undefined;
   event.preventDefault();
   const call = selectedCall(state);
   switch (what.does) {
@@ -192,7 +246,7 @@ function onKey(event) {
     case "step":
       return dispatch({ kind: "step", by: what.by });
     default:
-      if (call) onCallKey(call, what);
+      return call ? onCallKey(call, what) : undefined;
   }
 }
 
@@ -201,18 +255,55 @@ function onCallKey(call, what) {
   const view = questions(call, state.question);
   const off = state.link.status !== "online" || [...state.pending.values()].some((sent) => sent.call === call.id);
   const current = view?.items.find((item) => item.current);
-  if (what.does === "primary") {
-    const { primary } = guide(call, isMine(state, call));
-    if (primary && !off) desk.act(call, primary);
-  } else if (what.does === "question") {
-    const item = view?.items[what.number - 1];
-    const line = item && app.querySelector(`[data-question="${CSS.escape(item.key)}"]`);
-    if (line instanceof HTMLElement) line.focus();
-  } else if (current && what.does === "mark" && current.canMark && !off) {
-    desk.send({ type: "mark", call: call.id, question: current.key, correct: what.correct });
-  } else if (current && what.does === "reveal" && current.canReveal && !off) {
-    desk.send({ type: "reveal", call: call.id, question: current.key });
+  switch (what.does) {
+    case "primary":
+      return press();
+    case "fold":
+      return fold(what.name);
+    case "form":
+      if (call.actions.includes(what.name) && !off) desk.act(call, what.name);
+      return undefined;
+    case "question":
+      return toQuestion(view?.items[what.number - 1]?.key);
+    case "mark":
+      if (current?.canMark && !off)
+        desk.send({ type: "mark", call: call.id, question: current.key, correct: what.correct });
+      return undefined;
+    case "reveal":
+      if (current?.canReveal && !off) desk.send({ type: "reveal", call: call.id, question: current.key });
   }
+  return undefined;
+}
+
+/** Does the highlighted step: the one primary button in sight. A step that wants words or a choice gets the focus instead. */
+function press() {
+  const place = app.querySelector("dialog.check") ?? app;
+  const button = place.querySelector("button.primary");
+  if (!(button instanceof HTMLButtonElement)) return;
+  const form = button.form;
+  const field = form?.querySelector("input:not([type=hidden]), textarea, select");
+  if (form && field instanceof HTMLElement) field.focus();
+  else button.click();
+}
+
+/** @param {string} name */
+function fold(name) {
+  const place = app.querySelector("dialog.check") ?? app;
+  const found = place.querySelector(`[data-fold="${name}"]`);
+  if (!(found instanceof HTMLDetailsElement)) return;
+  found.open = !found.open;
+  const first = found.open
+    ? (found.querySelector("button") ?? found.querySelector("summary"))
+    : found.querySelector("summary");
+  if (first instanceof HTMLElement) first.focus();
+}
+
+/** @param {string | undefined} key */
+function toQuestion(key) {
+  const line = key === undefined ? null : app.querySelector(`[data-question="${CSS.escape(key)}"]`);
+  const field = line?.querySelector("input");
+  if (field instanceof HTMLElement) field.focus();
+  else if (line instanceof HTMLElement) line.focus();
 }
 
 /** The socket's address, and the calls a host page asked for in the fragment. */
@@ -252,6 +343,13 @@ function store(kind, key, value) {
 }
 
 document.addEventListener("keydown", onKey);
+// What is typed on the page itself keeps calls and checks from opening over it; in a dialog nothing opens anyway.
+for (const type of ["input", "focusout", "focusin", "submit"])
+  document.addEventListener(type, () => {
+    const at = document.activeElement;
+    const on = isText(at) && at.value !== "" && at.closest("dialog, .sign-in") === null;
+    if (on !== state.typing) dispatch({ kind: "typing", on });
+  });
 window.addEventListener("online", () => {
   if (state.link.status === "waiting") connection?.open();
 });

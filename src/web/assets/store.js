@@ -21,16 +21,26 @@
  * @property {string} badge
  * @property {{positions: number[], entered: number, needed: number, attempt: number, attempts_allowed: number, result: string | null} | null} pin
  * @property {{needed: boolean, result: string | null} | null} password
- * @property {{required: number, correct: number, items: Question[]} | null} questions
- * @property {Record<string, unknown> | null} proof
+ * @property {{kind?: string, set?: string, required: number, correct: number, items: Question[]} | null} questions
+ * @property {Proof | null} proof
+ * @property {string | null} [purpose] outbound: why we call
+ * @property {{role: string | null, set_by?: string, client_present?: boolean | null, permission?: boolean | null} | null} [party]
+ * @property {string | null} [say] what the agent says now
+ * @property {string[]} [never_say]
+ * @property {string | null} [primary] the one action that comes next
+ * @property {{until: string, what?: string} | null} [timer]
+ * @property {{offered: boolean, accepted: boolean | null, task: string | null} | null} [call_back]
+ * @property {string | null} [reminder] C43
+ * @property {boolean} [enrolment_required] C21
  * @property {string | null} message
  * @property {string[]} actions
  * @property {(string | {at?: string, by?: string, text?: string})[]} notes
- * @property {{at: string, what: string}[]} timeline
+ * @property {{at: string, what: string, who?: string}[]} timeline
  * @property {string} [media]
  */
-/** @typedef {{key: string, text: string, answer?: string, marked: boolean | string | null, blind?: boolean}} Question */
-/** @typedef {{agent: string, roles: string[], heartbeat_s: number, epoch: string, seq: number}} Session */
+/** @typedef {{key: string, text: string, answer?: string, marked: boolean | string | null, blind?: boolean, reveal?: string, on_file?: boolean}} Question */
+/** @typedef {{stage: string, method?: string | null, methods?: string[], speak?: string | null, reference?: string | null, expires_at?: string | null}} Proof */
+/** @typedef {{agent: string, name: string | null, roles: string[], heartbeat_s: number, epoch: string, seq: number}} Session */
 /** @typedef {{tone: "info" | "bad", text: string}} Notice */
 /** @typedef {{status: "signed_out" | "connecting" | "online" | "waiting", reason: string | null, retryAt: number | null}} Link */
 /**
@@ -43,6 +53,11 @@
  * @property {Map<number, {type: string, call: string}>} pending
  * @property {Notice | null} notice
  * @property {string | null} dialog
+ * @property {string | null} check the call whose security check is open as a modal
+ * @property {Set<string>} aside calls whose check the agent has put aside
+ * @property {Record<string, string>} draft choices of an open step that are not sent yet; never what a caller said
+ * @property {boolean} typing unsent text stands in a field of the page itself
+ * @property {number | null} skew the server's clock against ours, in ms, as far as frames tell
  */
 
 /** @returns {State} */
@@ -56,6 +71,11 @@ export function initial() {
     pending: new Map(),
     notice: null,
     dialog: null,
+    check: null,
+    aside: new Set(),
+    draft: {},
+    typing: false,
+    skew: null,
   };
 }
 
@@ -66,9 +86,15 @@ export function initial() {
  * @returns {State}
  */
 export function reduce(state, event) {
+  const next = apply(state, event);
+  return next === state ? state : withCheck(next);
+}
+
+/** @param {State} state @param {any} event @returns {State} */
+function apply(state, event) {
   switch (event.kind) {
     case "frame":
-      return onFrame(state, event.frame);
+      return onFrame(withClock(state, event), event.frame);
     case "link":
       return onLink(state, event.link);
     case "select":
@@ -85,6 +111,14 @@ export function reduce(state, event) {
       };
     case "dialog":
       return { ...state, dialog: event.name };
+    case "put_aside":
+      return putAside(state);
+    case "take_up":
+      return takeUp(state);
+    case "draft":
+      return { ...state, draft: { ...state.draft, [event.name]: event.value } };
+    case "typing":
+      return state.typing === event.on ? state : { ...state, typing: event.on };
     case "notice":
       return { ...state, notice: event.notice };
     case "signed_out":
@@ -123,6 +157,70 @@ function groupOf(state, call) {
 /** @param {State} state @param {Call} call */
 export function isMine(state, call) {
   return state.session !== null && call.agent === state.session.agent;
+}
+
+/**
+ * Whether the agent still has to see this caller through a check, or to be told how it ended (B06). None for who came
+ * in authenticated (B05).
+ * @param {Call} call
+ */
+export function needsCheck(call) {
+  return !call.ended_at && call.authentication !== "authenticated";
+}
+
+/** The modal opens by itself (B21), stays for the result, and never comes over a form or over typing. @param {State} state @returns {State} */
+function withCheck(state) {
+  const call = selectedCall(state);
+  if (call === null || call.ended_at || !isMine(state, call)) return closed(state);
+  if (state.check === call.id) return state;
+  if (state.dialog !== null || state.typing || state.aside.has(call.id) || !needsCheck(call)) return closed(state);
+  return { ...state, check: call.id };
+}
+
+/** @param {State} state @returns {State} */
+const closed = (state) => (state.check === null ? state : { ...state, check: null });
+
+/** @param {State} state @returns {State} */
+function putAside(state) {
+  const call = selectedCall(state);
+  const aside = new Set(state.aside);
+  if (call && needsCheck(call)) aside.add(call.id);
+  return { ...state, check: null, aside };
+}
+
+/** @param {State} state @returns {State} */
+function takeUp(state) {
+  const call = selectedCall(state);
+  if (call === null || call.ended_at || !isMine(state, call)) return state;
+  const aside = new Set(state.aside);
+  aside.delete(call.id);
+  return { ...state, check: call.id, aside };
+}
+
+/** What is over needs no memory of having been put aside; a later check of the same call opens again. @param {State} state @returns {State} */
+function withAside(state) {
+  const kept = [...state.aside].filter((id) => {
+    const call = state.calls.get(id);
+    return call !== undefined && needsCheck(call);
+  });
+  return kept.length === state.aside.size ? state : { ...state, aside: new Set(kept) };
+}
+
+/**
+ * The newest moment that a fresh frame names lies just before the server's now; the tightest of them is kept.
+ * @param {State} state @param {any} event @returns {State}
+ */
+function withClock(state, { frame, at }) {
+  if (typeof at !== "number" || frame?.type !== "call") return state;
+  const last = Date.parse(frame.call?.timeline?.at(-1)?.at ?? "");
+  if (Number.isNaN(last) || (state.skew !== null && last - at <= state.skew)) return state;
+  return { ...state, skew: last - at };
+}
+
+/** What the server's clock shows when ours shows `now`. @param {State} state @param {number} now */
+export function serverTime(state, now) {
+  const skew = state.skew ?? 0;
+  return Math.abs(skew) < 1500 ? now : now + skew;
 }
 
 /** The call on the main area. @param {State} state @returns {Call | null} */
@@ -168,6 +266,7 @@ function onWelcome(state, frame) {
   const same = state.session?.epoch === frame.epoch;
   const session = {
     agent: frame.agent,
+    name: typeof frame.name === "string" && frame.name !== "" ? frame.name : null,
     roles: frame.roles ?? [],
     heartbeat_s: frame.heartbeat_s,
     epoch: frame.epoch,
@@ -184,20 +283,20 @@ function sequence(state, seq) {
 
 /** @param {State} state @param {Call[]} calls @returns {State} */
 function onSnapshot(state, calls) {
-  const next = { ...state, calls: new Map(calls.map((call) => [call.id, call])) };
+  const next = withAside({ ...state, calls: new Map(calls.map((call) => [call.id, call])) });
   const kept = selectedCall(next);
-  if (kept) return next;
+  if (kept) return withQuestion(next, kept);
   const [first] = groups(next)
     .filter(({ name }) => name === "mine" || name === "waiting")
     .flatMap((group) => group.calls);
-  return { ...next, selected: first?.id ?? null, question: null };
+  return select(next, first?.id ?? null);
 }
 
 /** @param {State} state @param {Call} call @returns {State} */
 function onCall(state, call) {
   const before = state.calls.get(call.id);
   if (before && before.version > call.version) return state;
-  const next = { ...state, calls: new Map(state.calls).set(call.id, call) };
+  const next = withAside({ ...state, calls: new Map(state.calls).set(call.id, call) });
   return pop(withQuestion(next, call), before, call);
 }
 
@@ -217,7 +316,7 @@ function pop(state, before, call) {
   if (call.ended_at || state.selected === call.id) return state;
   const becameMine = isMine(state, call) && !(before && isMine(state, before));
   if (!becameMine && !(before === undefined && isIdle(state))) return state;
-  if (state.dialog !== null)
+  if (state.dialog !== null || state.check !== null || state.typing)
     return { ...state, notice: { tone: "info", text: "A call has come to you. It is in the list under My calls." } };
   return select(state, call.id);
 }
@@ -233,11 +332,23 @@ function onGone(state, id) {
   const gone = state.calls.get(id);
   const calls = new Map(state.calls);
   calls.delete(id);
-  if (state.selected !== id) return { ...state, calls };
+  const aside = new Set(state.aside);
+  aside.delete(id);
+  if (state.selected !== id) return { ...state, calls, aside };
   const text = gone?.ended_at
     ? "That call is closed."
     : "That call is no longer on this desktop: another agent has it, or it is over.";
-  return { ...state, calls, selected: null, question: null, dialog: null, notice: { tone: "info", text } };
+  return {
+    ...state,
+    calls,
+    aside,
+    selected: null,
+    question: null,
+    dialog: null,
+    draft: {},
+    typing: false,
+    notice: { tone: "info", text },
+  };
 }
 
 /** @param {State} state @param {number | undefined} id @returns {State} */
@@ -250,8 +361,9 @@ function answered(state, id) {
 
 /** A form stays open until the server took it, so that nothing has to be typed twice. @param {State} state @param {number} id @returns {State} */
 function onOk(state, id) {
-  const next = answered(state, id);
-  return state.dialog !== null && state.pending.get(id)?.type === state.dialog ? { ...next, dialog: null } : next;
+  const type = state.pending.get(id)?.type;
+  const next = { ...answered(state, id), draft: type === undefined || type === "reveal" ? state.draft : {} };
+  return state.dialog !== null && type === state.dialog ? { ...next, dialog: null } : next;
 }
 
 /** @param {State} state @param {any} frame @returns {State} */
@@ -271,7 +383,7 @@ function onLink(state, link) {
 
 /** @param {State} state @param {string | null} id @returns {State} */
 function select(state, id) {
-  const next = { ...state, selected: id, question: null, notice: null };
+  const next = { ...state, selected: id, question: null, notice: null, draft: {}, typing: false };
   const call = selectedCall(next);
   return call ? withQuestion(next, call) : next;
 }

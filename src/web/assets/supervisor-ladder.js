@@ -14,7 +14,8 @@ const LANE_WORDS = /** @type {Record<string, string>} */ ({
 });
 const LEFT = 118;
 const LANE = 156;
-const TOP = 46;
+const TOP = 0;
+const HEADS = 40;
 const LINE = 16;
 const GAP = 15;
 /** The width of a character of the labels, generously. */
@@ -97,6 +98,12 @@ export function ladderView(ladder) {
     h(
       "div",
       { class: "ladder-scroll", tabindex: "0", role: "region", "aria-label": "Ladder diagram, scrolls", "data-fk": "ladder" },
+      // The names stay in sight while the picture scrolls under them.
+      h(
+        "svg",
+        { class: "ladder-head", viewBox: `0 0 ${placed.width} ${HEADS}`, width: placed.width, height: HEADS, "aria-hidden": "true", focusable: "false" },
+        placed.lanes.map(laneHead),
+      ),
       h(
         "svg",
         {
@@ -123,12 +130,16 @@ export function ladderView(ladder) {
   );
 }
 
-/** @param {{name: string, text: string, x: number}} lane @param {number} height */
-function lifeline({ name, text, x }, height) {
+/** @param {{name: string, x: number}} lane @param {number} height */
+function lifeline({ name, x }, height) {
+  return h("line", { key: `lane-${name}`, class: "lifeline", x1: x, y1: 0, x2: x, y2: height - 6 });
+}
+
+/** @param {{name: string, text: string, x: number}} lane */
+function laneHead({ name, text, x }) {
   return h(
     "g",
     { key: `lane-${name}`, class: `lane lane-${name}` },
-    h("line", { class: "lifeline", x1: x, y1: 34, x2: x, y2: height - 6 }),
     h("rect", { class: "lane-box", x: x - 60, y: 6, width: 120, height: 28, rx: 6 }),
     h("text", { class: "lane-name", x, y: 25, "text-anchor": "middle" }, text),
   );

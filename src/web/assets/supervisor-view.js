@@ -17,10 +17,23 @@ const CLASS_ICONS = /** @type {Record<string, string>} */ ({
   verified_number: "known",
   unverified: "stranger",
 });
+/** Short, for the list. */
+const CLASS_SHORT = /** @type {Record<string, string>} */ ({
+  app_authenticated: "App",
+  verified_number: "Known number",
+  unverified: "Unknown number",
+});
 const ALARM_WORDS = /** @type {Record<string, string>} */ ({
   failure_rate: "Many checks fail",
-  spraying: "One number tries many accounts",
-  reveals: "An agent looks at many answers",
+  abandon_rate: "Many callers hang up during the check",
+  number_accounts: "One number tries many accounts",
+  withheld_failures: "Many checks fail from withheld numbers",
+  prefix_failures: "Many checks fail from one range of numbers",
+  trunk_failures: "Many checks fail on one trunk",
+  agent_reveals: "An agent looks at many answers",
+  agent_same_account: "An agent sees the same account again and again",
+  agent_fast_tick: "Answers are marked right too quickly",
+  letter_codes: "Wrong codes are read out to us",
 });
 const FALLBACK = { tone: "down", icon: "unknown", text: "Unknown", sub: "" };
 
@@ -149,7 +162,7 @@ function alarms(state, now) {
           all.map((alarm) =>
             h(
               "li",
-              { key: `${alarm.kind}-${alarm.since}`, class: "alarm", "data-alarm": alarm.kind },
+              { key: `${alarm.kind}-${alarm.since}-${alarm.detail}`, class: "alarm", "data-alarm": alarm.kind },
               icon("warn", "big"),
               h(
                 "div",
@@ -174,13 +187,16 @@ function theBoard(state, now, board) {
     figures(state),
     h(
       "div",
-      { class: "counts" },
-      counts(state, board, "class", "By class", counted(state, "class", CLASSES)),
-      counts(state, board, "authentication", "By state", counted(state, "authentication", Object.keys(BADGES))),
-      counts(state, board, "queue", "By queue", counted(state, "queue", [])),
+      { class: "lower" },
+      h(
+        "div",
+        { class: "counts" },
+        counts(state, board, "class", "By class", counted(state, "class", CLASSES)),
+        counts(state, board, "authentication", "By state", counted(state, "authentication", Object.keys(BADGES))),
+        counts(state, board, "queue", "By queue", counted(state, "queue", [])),
+      ),
+      h("div", { class: "lists" }, list(state, now, board), find(board)),
     ),
-    list(state, now, board),
-    find(board),
   );
 }
 
@@ -327,7 +343,7 @@ function counts(state, board, kind, title, rows) {
               "data-count": count,
               on: { click: () => board.filter({ kind, value }) },
             },
-            h("span", { class: "mark" }, words.icon && icon(words.icon)),
+            words.icon && h("span", { class: "mark" }, icon(words.icon)),
             h("span", { class: "count-name" }, words.text),
             h("span", { class: "count-number" }, String(count)),
             h(
@@ -383,7 +399,17 @@ function list(state, now, board) {
           "table",
           { class: "calls-table" },
           h("caption", { class: "unseen" }, "Live calls, the oldest first"),
-          head(["Caller", "State", "How it came in", "Queue", "Agent", "Time"]),
+          h(
+            "thead",
+            null,
+            h(
+              "tr",
+              null,
+              ["Caller", "State", "Came in from", "Queue", "Agent", "Time"].map((name, index) =>
+                h("th", { key: name, scope: "col", class: index === 2 || index === 3 ? "wide" : null }, name),
+              ),
+            ),
+          ),
           h(
             "tbody",
             null,
@@ -407,14 +433,14 @@ function row(call, now, board) {
       h(
         "button",
         { type: "button", class: "plain open", "data-fk": `call:${call.id}`, on: { click: () => board.open(call.id) } },
-        call.direction === "outbound" && icon("out", "small"),
+        call.direction === "outbound" && [icon("out", "small"), h("span", { class: "unseen" }, "Outgoing: ")],
         caller(call),
       ),
     ),
     h("td", { class: "state" }, h("span", { class: "chip" }, icon(words.icon), words.text)),
-    h("td", null, CLASS_WORDS[call.class] ?? "Not decided yet"),
-    h("td", null, call.queue ?? ""),
-    h("td", null, call.agent ?? h("span", { class: "quiet" }, "nobody yet")),
+    h("td", { class: "wide" }, CLASS_SHORT[call.class] ?? "Not decided yet"),
+    h("td", { class: "wide" }, call.queue ?? ""),
+    h("td", null, call.agent ?? h("span", { class: "quiet" }, "waiting")),
     h("td", { class: "number" }, elapsed(now - Date.parse(call.started_at))),
   );
 }

@@ -50,7 +50,7 @@ function row(state, call, now, desk) {
         on: { click: () => desk.select(call.id) },
       },
       h("span", { class: "mark" }, icon(mark.icon)),
-      h("span", { class: "row-who" }, call.direction === "outbound" && icon("out", "small"), title(call)),
+      h("span", { class: "row-who" }, title(call)),
       h("span", { class: "row-time" }, elapsed(until - Date.parse(call.started_at))),
       h(
         "span",

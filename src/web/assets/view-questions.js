@@ -3,16 +3,20 @@ import { h } from "./h.js";
 import { icon } from "./icons.js";
 import { isPending } from "./store.js";
 import { ACTION_WORDS, questions } from "./view-model.js";
+import { QUESTION_KINDS } from "./words.js";
 
 /** @typedef {import("./store.js").State} State */
 /** @typedef {import("./store.js").Call} Call */
 /** @typedef {import("./main.js").Desk} Desk */
 
+/** Once it is decided, nothing says which answer was right or wrong (C47). */
+const OVER = new Set(["authenticated", "failed", "blocked", "reset_required", "system_unavailable"]);
+
 /** @param {State} state @param {Call} call @param {string | null} primary @param {boolean} dead @param {Desk} desk */
 export function questionPanel(state, call, primary, dead, desk) {
   const view = questions(call, state.question);
-  if (view === null) return null;
-  const off = dead || isPending(state, call.id);
+  if (view === null || OVER.has(call.authentication)) return null;
+  const off = dead || isPending(state, call.id, "mark") || isPending(state, call.id, "finish");
   const pips = Array.from({ length: view.required }, (_, index) =>
     h("span", { key: String(index), class: index < view.correct ? "pip full" : "pip" }),
   );
@@ -22,13 +26,17 @@ export function questionPanel(state, call, primary, dead, desk) {
     h(
       "h3",
       { id: "questions-title" },
-      "Security questions",
+      QUESTION_KINDS[view.kind] ?? QUESTION_KINDS.check,
       h("span", { class: "count" }, view.counter, " ", h("span", { class: "pips", "aria-hidden": "true" }, pips)),
     ),
     h(
       "ol",
       null,
-      view.items.map((item) => question(call, item, off, desk)),
+      view.items.map((item) =>
+        view.kind === "employer"
+          ? confirmation(call, item, off, desk)
+          : question(state, call, item, primary, dead, off, desk),
+      ),
     ),
     primary !== "finish" &&
       call.actions.includes("finish") &&
@@ -50,8 +58,38 @@ export function questionPanel(state, call, primary, dead, desk) {
   );
 }
 
-/** @param {Call} call @param {NonNullable<ReturnType<typeof questions>>["items"][number]} item @param {boolean} off @param {Desk} desk */
-function question(call, item, off, desk) {
+/** @typedef {NonNullable<ReturnType<typeof questions>>["items"][number]} Item */
+
+/** C08: no question, a tick for what was confirmed. @param {Call} call @param {Item} item @param {boolean} off @param {Desk} desk */
+function confirmation(call, item, off, desk) {
+  return h(
+    "li",
+    { key: item.key, class: `question tick-line ${item.mark ?? ""}`.trim(), "data-question": item.key },
+    h(
+      "label",
+      { class: "tick" },
+      h("input", {
+        type: "checkbox",
+        checked: item.mark === "right",
+        disabled: !item.canMark,
+        "data-fk": `tick:${item.key}`,
+        on: {
+          // The tick shows what the server holds, not what was pressed.
+          change: (/** @type {any} */ event) => {
+            const box = event.currentTarget;
+            const correct = box.checked;
+            box.checked = item.mark === "right";
+            if (!off) desk.send({ type: "mark", call: call.id, question: item.key, correct });
+          },
+        },
+      }),
+      h("span", { class: "ask" }, item.text),
+    ),
+  );
+}
+
+/** @param {State} state @param {Call} call @param {Item} item @param {string | null} primary @param {boolean} dead @param {boolean} off @param {Desk} desk */
+function question(state, call, item, primary, dead, off, desk) {
   const mark = (/** @type {boolean} */ correct) => () =>
     off || desk.send({ type: "mark", call: call.id, question: item.key, correct });
   const tick = (/** @type {"right" | "wrong"} */ side) =>
@@ -86,20 +124,22 @@ function question(call, item, off, desk) {
       { class: "reply" },
       item.answer !== null &&
         h("p", { class: "answer" }, h("span", { class: "quiet" }, "On file: "), h("strong", null, item.answer)),
+      item.missing && h("p", { class: "quiet" }, "Nothing is on file for this."),
       item.canReveal &&
+        item.mark === null &&
         h(
           "button",
           {
             type: "button",
-            class: "plain",
+            class: item.current ? "" : "plain",
             "data-fk": `reveal:${item.key}`,
             "aria-describedby": `question-${item.key}`,
             "aria-disabled": off ? "true" : null,
             on: { click: () => off || desk.send({ type: "reveal", call: call.id, question: item.key }) },
           },
-          "Show our answer",
+          "Caller has answered: show ours",
         ),
-      item.canAnswer && answerForm(call, item.key, off, desk),
+      item.canAnswer && answerForm(call, item, primary === "answer", dead || isPending(state, call.id, "answer"), desk),
       (item.canMark || item.mark !== null) &&
         h(
           "div",
@@ -111,8 +151,8 @@ function question(call, item, off, desk) {
   );
 }
 
-/** For blind questions: the daemon compares, the agent sees no answer. @param {Call} call @param {string} key @param {boolean} off @param {Desk} desk */
-function answerForm(call, key, off, desk) {
+/** For blind questions: the daemon compares, the agent sees no answer. @param {Call} call @param {Item} item @param {boolean} primary @param {boolean} off @param {Desk} desk */
+function answerForm(call, { key, current }, primary, off, desk) {
   const submit = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const form = /** @type {HTMLFormElement} */ (event.currentTarget);
@@ -137,6 +177,15 @@ function answerForm(call, key, off, desk) {
         "data-fk": `answer:${key}`,
       }),
     ),
-    h("button", { type: "submit", "aria-disabled": off ? "true" : null }, "Compare"),
+    h(
+      "button",
+      {
+        type: "submit",
+        class: primary && current ? "primary" : "",
+        "data-fk": `submit:answer:${key}`,
+        "aria-disabled": off ? "true" : null,
+      },
+      "Compare",
+    ),
   );
 }

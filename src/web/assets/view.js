@@ -5,19 +5,23 @@ import { icon } from "./icons.js";
 import { KEYS } from "./keys.js";
 import { isPending, selectedCall } from "./store.js";
 import { callView } from "./view-call.js";
+import { checkDialog } from "./view-check.js";
 import { listView } from "./view-list.js";
 import { ACTION_WORDS } from "./view-model.js";
+import { partyForm } from "./view-steps.js";
 
 /** @typedef {import("./store.js").State} State */
 /** @typedef {import("./main.js").Desk} Desk */
 
-/** The whole page for a state. @param {State} state @param {number} now @param {boolean} shortcuts @param {Desk} desk */
-export function page(state, now, shortcuts, desk) {
+/** The whole page for a state. @param {State} state @param {number} now @param {{shortcuts: boolean, spoken: string}} ui @param {Desk} desk */
+export function page(state, now, ui, desk) {
   if (state.link.status === "signed_out") return [signIn(state, desk)];
+  const call = selectedCall(state);
   return [
     header(state, now, desk),
     h("div", { class: "body", key: "body" }, listView(state, now, desk), main(state, now, desk)),
-    dialog(state, shortcuts, desk),
+    call && state.check === call.id && checkDialog(state, call, now, ui.spoken, desk),
+    dialog(state, ui.shortcuts, desk),
   ];
 }
 
@@ -88,7 +92,11 @@ function header(state, now, desk) {
     h(
       "span",
       { class: "agent" },
-      state.session && [h("span", { class: "unseen" }, "Signed in as "), state.session.agent],
+      state.session && [
+        h("span", { class: "unseen" }, "Signed in as "),
+        state.session.name ?? state.session.agent,
+        state.session.name && h("span", { class: "quiet" }, ` (${state.session.agent})`),
+      ],
     ),
     h(
       "button",
@@ -140,6 +148,7 @@ function main(state, now, desk) {
     stale && state.link.reason && notice("bad", `${state.link.reason} What you see may be out of date.`, "link-notice"),
     state.notice &&
       state.dialog === null &&
+      state.check === null &&
       !(stale && state.notice.tone === "info") &&
       notice(state.notice.tone, state.notice.text, "notice", () => desk.dismiss()),
     call ? callView(state, call, now, desk) : nothing(state),
@@ -177,12 +186,13 @@ function dialog(state, shortcuts, desk) {
   if (state.dialog === null) return null;
   const call = selectedCall(state);
   const help = state.dialog === "help";
-  if (!help && (!call || !(state.dialog in FORMS))) return null;
+  if (!help && (!call || !(state.dialog in FORMS || state.dialog === "set_party"))) return null;
   const close = () => desk.dialog(null);
   return h(
     "dialog",
     {
       key: `dialog-${state.dialog}`,
+      class: "over",
       "data-opener": help ? "help" : `action:${state.dialog}`,
       "aria-labelledby": "dialog-title",
       on: { close, cancel: close },
@@ -191,12 +201,15 @@ function dialog(state, shortcuts, desk) {
     state.notice && notice(state.notice.tone, state.notice.text, "dialog-notice"),
     help || !call
       ? helpBody(shortcuts, desk)
-      : actionForm(state.dialog, {
-          busy: state.link.status !== "online" || isPending(state, call.id),
-          primary: true,
-          cancel: close,
-          submit: (values) => desk.send({ type: /** @type {string} */ (state.dialog), call: call.id, ...values }),
-        }),
+      : state.dialog === "set_party"
+        ? partyForm(state, call, state.link.status !== "online", desk, close)
+        : actionForm(state.dialog, {
+            busy: state.link.status !== "online" || isPending(state, call.id),
+            primary: true,
+            failed: call.authentication === "failed",
+            cancel: close,
+            submit: (values) => desk.send({ type: /** @type {string} */ (state.dialog), call: call.id, ...values }),
+          }),
   );
 }
 

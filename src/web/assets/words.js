@@ -29,6 +29,58 @@ export const BADGES = /** @type {Record<string, {tone: string, icon: string, tex
 /** What must not be said first by the agent, even to an authenticated caller. */
 export const NEVER_VOLUNTEER = ["birth date", "NI number", "full account number", "phone number", "e-mail", "address"];
 
+/** Who may be speaking, in the order of the party step. @type {Record<string, string>} */
+export const PARTY_WORDS = {
+  client: "The client",
+  representative: "A representative",
+  third_party: "A third-party organisation",
+  employer: "An employer",
+  other: "Someone else",
+};
+
+/** Why we call. @type {Record<string, string>} */
+export const PURPOSES = {
+  contact: "We are calling",
+  call_back: "We are calling back",
+  unblock: "We are calling to unblock",
+  employer: "We are calling an employer",
+};
+
+/** How our own proof stands on an outbound call. @type {Record<string, string>} */
+export const PROOF_STAGES = {
+  intro: "We have not proved ourselves yet",
+  pending: "Our proof is with the customer",
+  proved: "We have proved ourselves",
+  waived: "The customer waived our proof",
+  declined: "The customer declined",
+  call_back: "The customer will ring us",
+};
+
+/** What follows an accepted call back (C48, C50, C53). None holds a number. @type {Record<string, string>} */
+export const BACK_TASKS = {
+  call_back:
+    "A call back is arranged. Say that we will ring the number we hold; do not say or confirm any of it. End the call.",
+  case_owner:
+    "Say that the caseworker who deals with the case will ring. Do not say or confirm any number. End the call.",
+  trace: "No number can be used: a tracing task (CIS and CRA) is open. Say that we will be in touch. End the call.",
+};
+
+/** What a panel of questions is called. @type {Record<string, string>} */
+export const QUESTION_KINDS = {
+  check: "Security questions",
+  transitional: "Transitional questions",
+  call_back: "Call-back questions",
+  employer: "Is this the right place?",
+};
+
+/** The ways to prove who we are: what is done, and what it asks of the customer. @type {Record<string, [string, string]>} */
+export const PROOF_METHODS = {
+  app: ["In our app", "The customer opens the app themselves and taps the number you read out."],
+  letter: ["Code from our last letter", "You read our code first; the customer answers with theirs."],
+  call_back: ["They ring us", "The customer looks our number up themselves and quotes a reference."],
+  waive: ["Go on without proof", "Only if the customer says so. It is recorded, and no PIN can be asked afterwards."],
+};
+
 /** @type {Record<string, string>} */
 export const PIN_RESULTS = {
   correct: "PIN digits correct",
@@ -103,6 +155,9 @@ const BAD_RESULTS = new Set([
   "insufficient",
   "stale",
 ]);
+
+/** The outcome of a call whose check failed, to the letter (C69). */
+export const FAILED_OUTCOME = "Failed ID Security Check";
 
 /** The outcomes an agent can close a call with. */
 export const OUTCOMES = /** @type {[string, string][]} */ ([

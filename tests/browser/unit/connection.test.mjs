@@ -161,7 +161,7 @@ test("retries_grow_stay_capped_and_are_spread", () => {
   assert.equal(retryDelay(0, 0, 4429, 1), 5_000);
 });
 
-const here = { typing: false, control: false, list: false, dialog: false, letters: true };
+const here = { typing: false, control: false, list: false, dialog: false, check: false, letters: true };
 
 test("keys_mean_something_only_where_they_do_no_harm", () => {
   assert.deepEqual(meaning({ key: "Enter" }, here), { does: "primary" });
@@ -173,4 +173,16 @@ test("keys_mean_something_only_where_they_do_no_harm", () => {
   assert.deepEqual(meaning({ key: "R" }, here), { does: "mark", correct: true });
   assert.equal(meaning({ key: "ArrowDown" }, here), null);
   assert.deepEqual(meaning({ key: "ArrowDown" }, { ...here, list: true }), { does: "step", by: 1 });
+});
+
+test("no_single_key_ends_a_call_or_passes_it_on", () => {
+  assert.deepEqual(meaning({ key: "t" }, here), { does: "form", name: "transfer" });
+  assert.deepEqual(meaning({ key: "e" }, here), { does: "form", name: "wrap_up" });
+  assert.equal(meaning({ key: "t", repeat: true }, here), null);
+  assert.equal(meaning({ key: "t" }, { ...here, dialog: true }), null);
+});
+
+test("in_the_check_the_calls_are_not_walked", () => {
+  assert.equal(meaning({ key: "j" }, { ...here, check: true }), null);
+  assert.deepEqual(meaning({ key: "n" }, { ...here, check: true }), { does: "fold", name: "never" });
 });

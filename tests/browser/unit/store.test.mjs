@@ -1,7 +1,15 @@
 // Frames in, state out: the stories of the desktop without a browser.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { groups, initial, isPending, reduce, selectedCall } from "../../../src/web/assets/store.js";
+import {
+  groups,
+  initial,
+  isPending,
+  needsCheck,
+  reduce,
+  selectedCall,
+  serverTime,
+} from "../../../src/web/assets/store.js";
 import { STATES, call } from "../calls.mjs";
 
 const welcome = {
@@ -17,10 +25,91 @@ const frame = (state, ...frames) => frames.reduce((now, one) => reduce(now, { ki
 const on = (...frames) => frame(initial(), welcome, ...frames);
 const said = (call, seq) => ({ type: "call", seq, call });
 
+const proven = { agent: "alice", authentication: "authenticated" };
+
 test("b17_a_call_that_becomes_mine_opens_by_itself", () => {
-  const busy = on({ type: "snapshot", seq: 41, calls: [call("a", { agent: "alice" }), call("b")] });
+  const busy = on({ type: "snapshot", seq: 41, calls: [call("a", proven), call("b")] });
   assert.equal(busy.selected, "a");
   assert.equal(frame(busy, said(call("b", { agent: "alice", version: 2 }), 42)).selected, "b");
+});
+
+test("b05_b06_the_check_opens_for_whoever_needs_one_and_for_nobody_else", () => {
+  const opened = (over) => on({ type: "snapshot", seq: 41, calls: [call("a", over)] }).check;
+  assert.equal(opened({ agent: "alice", class: "verified_number", authentication: "partially_verified" }), "a");
+  assert.equal(opened({ agent: "alice" }), "a");
+  assert.equal(opened({ agent: "alice", authentication: "failed" }), "a");
+  assert.equal(opened({ agent: "alice", class: "app_authenticated", authentication: "authenticated" }), null);
+  assert.equal(opened({ agent: "bob" }), null);
+  assert.equal(opened({ agent: null }), null);
+  assert.equal(opened({ agent: "alice", ended_at: "2026-11-01T10:00:00Z" }), null);
+  assert.equal(needsCheck(call("a", { authentication: "blocked" })), true);
+});
+
+test("b21_the_check_stays_for_its_result_and_goes_with_the_call", () => {
+  const open = on(said(call("a", { agent: "alice" }), 41));
+  const passed = frame(open, said(call("a", { ...proven, version: 2 }), 42));
+  assert.equal(passed.check, "a");
+  assert.equal(reduce(passed, { kind: "put_aside" }).check, null);
+  assert.equal(frame(passed, said(call("a", { ...proven, version: 3, agent: null }), 43)).check, null);
+  assert.equal(frame(open, { type: "call_gone", seq: 42, call: "a" }).check, null);
+});
+
+test("b21_what_was_put_aside_stays_aside_until_a_new_check_is_due", () => {
+  const aside = reduce(on(said(call("a", { agent: "alice" }), 41)), { kind: "put_aside" });
+  const later = frame(aside, said(call("a", { agent: "alice", version: 2, authentication: "in_progress" }), 42));
+  assert.equal(later.check, null);
+  assert.equal(reduce(later, { kind: "take_up" }).check, "a");
+  // Passed, and then a check is owed again, as after a blind transfer (X31).
+  const passed = frame(later, said(call("a", { ...proven, version: 3 }), 43));
+  const again = frame(passed, said(call("a", { agent: "alice", version: 4 }), 44));
+  assert.deepEqual([passed.check, again.check], [null, "a"]);
+});
+
+test("b21_no_check_opens_over_a_check_in_hand_a_form_or_typing", () => {
+  const inHand = on(said(call("a", { agent: "alice" }), 41));
+  const more = frame(inHand, said(call("b", { agent: "alice" }), 42));
+  assert.deepEqual([more.selected, more.check], ["a", "a"]);
+  assert.match(more.notice.text, /My calls/);
+  const help = reduce(on(), { kind: "dialog", name: "help" });
+  assert.equal(frame(help, said(call("a", { agent: "alice" }), 41)).check, null);
+  const typing = reduce(
+    on(said(call("a", { ...proven, ended_at: "2026-11-01T10:00:00Z", actions: ["wrap_up"] }), 41)),
+    {
+      kind: "typing",
+      on: true,
+    },
+  );
+  const kept = frame(typing, said(call("b", { agent: "alice" }), 42));
+  assert.deepEqual([kept.selected, kept.check], [typing.selected, null]);
+});
+
+test("c33_the_servers_clock_is_read_off_fresh_frames", () => {
+  const at = Date.parse("2026-11-01T10:00:00Z");
+  const fresh = (seconds, version) =>
+    said(
+      call("a", { version, timeline: [{ at: new Date(at + seconds * 1000).toISOString(), what: "asked" }] }),
+      41 + version,
+    );
+  const heard = (state, frame, ms) => reduce(state, { kind: "frame", frame, at: ms });
+  const behind = heard(on(), fresh(30, 1), at);
+  assert.equal(serverTime(behind, at), at + 30_000);
+  // An older moment tells less and changes nothing.
+  assert.equal(serverTime(heard(behind, fresh(10, 2), at), at), at + 30_000);
+  assert.equal(serverTime(heard(on(), fresh(0, 1), at + 400), at), at, "small differences are delay, not clocks");
+});
+
+test("c23_choices_that_are_not_sent_go_with_the_call_and_never_hold_an_answer", () => {
+  const chosen = reduce(on(said(call("a", { agent: "alice" }), 41)), { kind: "draft", name: "role", value: "other" });
+  assert.deepEqual(chosen.draft, { role: "other" });
+  assert.deepEqual(reduce(chosen, { kind: "select", call: "a" }).draft, {});
+  const sent = reduce(chosen, { kind: "sent", id: 1, type: "set_party", call: "a" });
+  assert.deepEqual(frame(sent, { type: "error", id: 1, code: "not_now", message: "no" }).draft, { role: "other" });
+  assert.deepEqual(frame(sent, { type: "ok", id: 1 }).draft, {});
+});
+
+test("the_name_in_the_token_is_kept_beside_the_agent", () => {
+  assert.equal(frame(initial(), { ...welcome, name: "Agent One" }).session.name, "Agent One");
+  assert.equal(on().session.name, null);
 });
 
 test("b17_a_new_call_opens_when_none_is_selected_and_never_over_one_in_hand", () => {

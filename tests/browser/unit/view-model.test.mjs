@@ -4,14 +4,28 @@ import { test } from "node:test";
 import {
   announcement,
   badge,
+  countdown,
   guide,
+  number,
   origin,
+  party,
   pin,
+  progressChips,
   questions,
   secondary,
   title,
 } from "../../../src/web/assets/view-model.js";
-import { NEVER_VOLUNTEER, digits, elapsed, evidence } from "../../../src/web/assets/words.js";
+import { target } from "../../../src/web/assets/focus.js";
+import {
+  BACK_TASKS,
+  NEVER_VOLUNTEER,
+  PARTY_WORDS,
+  PROOF_METHODS,
+  PURPOSES,
+  digits,
+  elapsed,
+  evidence,
+} from "../../../src/web/assets/words.js";
 import { CONGRATULATIONS, STATES, UNFORTUNATELY, call } from "../calls.mjs";
 
 test("x13_every_state_has_the_badge_its_source_asks_for", () => {
@@ -106,7 +120,7 @@ test("c34_the_second_try_is_named", () => {
     pin: { positions: [3], entered: 0, needed: 2, attempt: 2, attempts_allowed: 2, result: null },
   });
   assert.equal(pin(again).attempt, "Try 2 of 2");
-  assert.match(guide(again, true).say, /same two once more/);
+  assert.match(guide(again, true).todo, /same two once more/);
 });
 
 test("x10_nothing_the_agent_sees_can_hold_a_digit_of_the_pin", () => {
@@ -145,7 +159,7 @@ test("b07_b11_thresholds_decide_when_to_finish", () => {
     [true, false],
   );
   assert.equal(guide(STATES.questions("a", [true, true, true, null, null]), true).primary, "finish");
-  assert.equal(guide(STATES.questions("a", [true, null, null, null, null]), true).primary, null);
+  assert.equal(guide(STATES.questions("a", [true, null, null, null, null]), true).primary, "reveal");
 });
 
 test("x11_an_answer_is_shown_only_when_the_server_sends_it", () => {
@@ -165,13 +179,42 @@ test("one_primary_action_and_only_what_is_allowed", () => {
   assert.equal(guide(call("a", { actions: [], agent: "alice" }), true).primary, null);
   for (const make of Object.values(STATES)) {
     const one = make();
-    const { primary } = guide(one, true);
+    const { primary, todo } = guide(one, true);
     assert.ok(primary === null || one.actions.includes(primary), one.id);
+    assert.ok(todo.length > 0, one.id);
+    const { near, more } = secondary(one, primary);
     assert.ok(
-      secondary(one, primary).every((action) => one.actions.includes(action) && action !== primary),
+      [...near, ...more].every((action) => one.actions.includes(action) && action !== primary),
       one.id,
     );
   }
+});
+
+test("the_servers_primary_action_wins_and_is_read_as_a_step", () => {
+  const step = (make, over) => guide(make("a", over), true).step;
+  assert.equal(step(STATES.bofe_five), "reveal", "to be asked and looked up, not typed");
+  assert.equal(step(STATES.cmg_questions), "answer");
+  assert.equal(step(STATES.employer), "mark");
+  assert.equal(step(STATES.cmg_party), "set_party");
+  assert.equal(step(STATES.pin_timer), "pin_running");
+  // A live call is not pressed to an end, a failed one is.
+  assert.equal(step(STATES.congratulated, { primary: "wrap_up" }), "result_authenticated");
+  assert.equal(step(STATES.failed, { primary: "wrap_up" }), "wrap_up");
+});
+
+test("b20_too_few_that_can_still_be_right_end_the_questions", () => {
+  const five = STATES.bofe_five("a");
+  const items = five.questions.items.map((item, index) => ({ ...item, marked: index < 3 ? false : null }));
+  assert.equal(guide({ ...five, questions: { ...five.questions, items } }, true).step, "finish");
+});
+
+test("x15_x24_enough_right_answers_are_the_servers_to_judge", () => {
+  const five = STATES.bofe_five("a");
+  const items = five.questions.items.map((item, index) => ({ ...item, marked: index < 3 ? true : null }));
+  const asked = { ...five, questions: { ...five.questions, correct: 3, items } };
+  assert.equal(guide(asked, true).step, "reveal");
+  assert.match(guide(asked, true).todo, /Ask the rest, or finish/);
+  assert.equal(guide({ ...asked, primary: "finish" }, true).step, "finish");
 });
 
 test("o01_an_outbound_call_starts_with_our_own_proof", () => {
@@ -180,19 +223,96 @@ test("o01_an_outbound_call_starts_with_our_own_proof", () => {
       .primary,
     "prove",
   );
-  assert.equal(guide(STATES.outbound(), true).primary, "proof");
+  assert.equal(guide(STATES.outbound(), true).step, "prove", "and not with its result");
+  assert.equal(guide(STATES.outbound_app(), true).step, "proof");
+  assert.equal(guide(STATES.outbound_letter(), true).step, "proof", "ours is heard first");
+  assert.equal(guide(STATES.outbound_letter_agreed(), true).step, "letter_code");
+  assert.equal(guide(STATES.outbound_call_back(), true).primary, null);
+});
+
+test("o05_no_word_about_our_proof_holds_a_number_to_ring", () => {
+  for (const words of [...Object.values(PROOF_METHODS).flat(), ...Object.values(PURPOSES)])
+    assert.doesNotMatch(words, /\d/);
+});
+
+test("o04_c10_nothing_is_worded_as_it_must_not_be", () => {
+  const all = JSON.stringify([PARTY_WORDS, PROOF_METHODS, PURPOSES, BACK_TASKS, NEVER_VOLUNTEER]);
+  for (const legacy of [
+    /parent with care/i,
+    /non[- ]resident parent/i,
+    /absent parent/i,
+    /\b(NRP|PWC)\b/,
+    /before we start/i,
+  ])
+    assert.doesNotMatch(all, legacy);
+});
+
+test("c13_c14_who_speaks_is_told_with_what_the_client_allows", () => {
+  const said = (over) =>
+    party(call("a", { party: { set_by: "agent", client_present: null, permission: null, ...over } }));
+  assert.equal(said({ role: null }), null);
+  assert.equal(said({ role: "client" }), "The client");
+  assert.equal(
+    said({ role: "other", client_present: true, permission: false }),
+    "Someone else, client present, may not speak for the client",
+  );
+  assert.equal(party(call("a")), null);
+});
+
+test("c11_the_record_does_not_tick_the_party_step", () => {
+  const record = { role: "client", set_by: "record", client_present: null, permission: null };
+  assert.deepEqual(progressChips(STATES.cmg_party("a", { party: record })), []);
+  assert.equal(progressChips(STATES.cmg_pin("a"))[0].text, "The client");
+});
+
+test("c52_no_part_of_the_number_is_left_after_a_failure", () => {
+  for (const authentication of ["failed", "blocked"]) {
+    const one = call("a", { authentication, ani_display: "••••••0123" });
+    assert.deepEqual([number(one), title(one)], [null, "Caller"]);
+  }
+  assert.doesNotMatch(Object.values(BACK_TASKS).join(" "), /\d/);
+});
+
+test("c33_the_capture_says_how_long_is_left_by_the_servers_clock", () => {
+  const at = Date.parse("2026-11-01T10:00:00Z");
+  const one = call("a", {
+    timer: { until: "2026-11-01T10:00:08Z", what: "digit" },
+    timeline: [{ at: "2026-11-01T09:59:58Z", what: "asked" }],
+  });
+  assert.deepEqual(countdown(one, at), { seconds: 8, share: 0.8 });
+  assert.deepEqual(countdown(one, at + 20_000), { seconds: 0, share: 0 });
+  assert.equal(countdown({ ...one, timer: null }, at), null);
+});
+
+test("c47_the_chips_name_the_factor_and_no_question", () => {
+  const chips = progressChips(STATES.cmg_questions("a"));
+  assert.deepEqual(
+    chips.map(({ text, state }) => `${state}: ${text}`),
+    ["good: The client", "bad: PIN digits not correct", "good: Password correct"],
+  );
+});
+
+test("the_focus_has_a_place_in_every_step", () => {
+  for (const make of Object.values(STATES)) {
+    const one = make();
+    const to = target(one, guide(one, true), one.questions?.items[0]?.key ?? null);
+    assert.equal(to.keys.at(-1), "#check-title");
+  }
+  const first = target(STATES.cmg_questions("a"), guide(STATES.cmg_questions("a"), true), "payment_method");
+  const second = target(STATES.cmg_questions("a"), guide(STATES.cmg_questions("a"), true), "last_contact");
+  assert.notEqual(first.step, second.step, "each question is a step of its own");
 });
 
 test("b13_b15_the_servers_sentences_reach_the_page_unchanged", () => {
   assert.equal(STATES.congratulated().message, CONGRATULATIONS);
   assert.equal(STATES.failed().message, UNFORTUNATELY);
-  assert.match(guide(STATES.failed(), true).say, /Do not discuss the account/);
+  assert.match(guide(STATES.failed(), true).todo, /Do not discuss the account/);
 });
 
 test("a_listener_hears_what_changed_and_nothing_else", () => {
   assert.equal(
     announcement(undefined, STATES.partially_verified()),
-    "Tom Okafor. Number we know. partially verified, A check is still owed.",
+    "Customer Two. Number we know. partially verified, A check is still owed.",
   );
   assert.equal(announcement(STATES.partially_verified(), STATES.partially_verified()), "");
   assert.match(

@@ -1,0 +1,289 @@
+//! The eight rows of the child-maintenance table (requirements §2) with whole calls: a caller keys, an agent asks, and both platforms tell the same story.
+#![expect(clippy::expect_used, reason = "a test may panic")]
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::harness::CHEAP_PINS;
+use crate::harness::Daemon;
+use crate::harness::OFFICE;
+use crate::harness::call;
+use crate::harness::desktop::Desktop;
+use crate::harness::poll;
+use crate::promises::Disk;
+
+const PIN: &str = "9081726";
+/// Wrong at every position.
+const WRONG: &str = "3333333";
+const PASSWORD: &str = "blue heron";
+const FACTS: [(&str, &str); 6] = [
+    ("qc_date_of_birth", "2011-02-03"),
+    ("employer", "Harbour Bakery"),
+    ("payment_method", "direct debit"),
+    ("bank_last4", "4711"),
+    ("last_contact", "a change of address"),
+    ("other_party_first_name", "Robin"),
+];
+
+/// One row of the table: what the caller knows, and what comes of it.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    pin: bool,
+    password: bool,
+    /// `None`: no question may be asked.
+    question: Option<bool>,
+    /// Whether an earlier call passed with an additional question.
+    noted: bool,
+    outcome: &'static str,
+}
+
+const fn row(
+    pin: bool,
+    password: bool,
+    question: Option<bool>,
+    noted: bool,
+    outcome: &'static str,
+) -> Row {
+    Row { pin, password, question, noted, outcome }
+}
+
+const TABLE: [Row; 8] = [
+    row(true, true, None, false, "authenticated"),
+    row(true, false, None, true, "reset_required"),
+    row(false, true, None, true, "reset_required"),
+    row(true, false, Some(true), false, "authenticated"),
+    row(true, false, Some(false), false, "failed"),
+    row(false, true, Some(true), false, "authenticated"),
+    row(false, true, Some(false), false, "failed"),
+    row(false, false, None, false, "failed"),
+];
+
+/// What brings a call in and its keys.
+#[derive(Clone, Copy, Debug)]
+enum Platform {
+    Sip,
+    Http,
+}
+
+/// A daemon under profile `cmg` with one customer for each row.
+fn daemon() -> Daemon {
+    let head: String = FACTS.iter().map(|(key, _)| format!(",fact.{key}")).collect();
+    let facts: String = FACTS.iter().map(|(_, answer)| format!(",{answer}")).collect();
+    let rows: String = (1..=TABLE.len())
+        .map(|n| format!("200{n},Customer {n},{},{PIN},{PASSWORD}{facts}\n", number(n)))
+        .collect();
+    let settings = format!("{OFFICE}{CHEAP_PINS}[policy]\ndefault = \"cmg\"\n");
+    Daemon::with(&settings, &format!("customer_id,name,numbers,pin,password{head}\n{rows}"))
+}
+
+fn number(row: usize) -> String {
+    format!("+44207946010{row}")
+}
+
+impl Platform {
+    /// Brings in a call that keys this PIN, until the machine has nothing more to ask; the platform's id.
+    fn places(self, daemon: &Daemon, from: &str, pin: &str, nth: usize) -> String {
+        match self {
+            Self::Sip => {
+                let report = call::place(daemon, &["--from", from, "--pin", pin]);
+                report["call_id"].as_str().expect("an id").to_owned()
+            }
+            Self::Http => {
+                let platform = HttpPlatform::new(daemon, &format!("http-{from}-{nth}"));
+                platform.calls(from, pin);
+                platform.call
+            }
+        }
+    }
+}
+
+/// A platform that posts events and follows directives.
+struct HttpPlatform<'a> {
+    daemon: &'a Daemon,
+    token: String,
+    call: String,
+}
+
+impl<'a> HttpPlatform<'a> {
+    fn new(daemon: &'a Daemon, call: &str) -> Self {
+        Self { daemon, token: daemon.token("platform", "exchange"), call: call.to_owned() }
+    }
+
+    /// Posts an event; the directive that comes back.
+    fn posts(&self, nth: usize, kind: &str, fields: &Value) -> Value {
+        let mut event = json!({
+            "event_id": format!("{}-{nth}", self.call), "call_id": self.call, "at": "2026-11-22T10:00:00Z",
+            "platform": "exchange", "type": kind,
+        });
+        for (name, value) in fields.as_object().into_iter().flatten() {
+            event[name] = value.clone();
+        }
+        let (status, answer) = self.daemon.ask("POST", "/v1/events", &self.token, Some(&event));
+        assert_eq!((status, &answer["accepted"]), (200, &json!(1)), "{kind}: {answer}");
+        answer["calls"][0]["directive"].clone()
+    }
+
+    fn calls(&self, from: &str, pin: &str) {
+        let delivered = json!({
+            "direction": "inbound", "ani": from, "cli": from, "dnis": "+448000000000", "attestation": "A",
+            "trunk": "office",
+        });
+        let directive = self.posts(0, "delivered", &delivered);
+        self.keys(pin, directive);
+    }
+
+    /// Presses what is asked for, until nothing is.
+    fn keys(&self, pin: &str, mut directive: Value) {
+        for nth in 1..20 {
+            if directive["do"] != "collect_digit" {
+                return;
+            }
+            let position = directive["position"].as_u64().expect("a position");
+            let place = usize::try_from(position).expect("small") - 1;
+            let digit = &pin[place..=place];
+            let key = json!({ "digit": digit, "duration_ms": 80 });
+            directive = self.posts(nth, "digit_generated", &key);
+        }
+        panic!("asked without end: {directive}");
+    }
+}
+
+/// The agent's part of the check; the last state.
+fn checks(agent: &Desktop, platform_call: &str, row: Row) -> Value {
+    let with_agent =
+        |call: &Value| call["media"] == "handed_over" && call["pin"]["result"] != Value::Null;
+    let state = agent.wait_for(platform_call, "the call is with an agent", with_agent);
+    let call = state["id"].as_str().expect("an id").to_owned();
+    let asks = |word: &str, fields: Value| agent.request(word, &call, &fields);
+    assert_eq!(asks("claim", json!({})), "ok");
+    assert_eq!(
+        asks("password", json!({ "value": PASSWORD })),
+        "not_now",
+        "c11: nobody is asked whose role is unknown"
+    );
+    assert_eq!(asks("set_party", json!({ "role": "client" })), "ok");
+    let said = if row.password { " Blue  Heron" } else { "grey heron" };
+    assert_eq!(asks("password", json!({ "value": said })), "ok");
+    if let Some(right) = row.question {
+        let due = |call: &Value| !call["questions"].is_null();
+        let asked = agent.wait_for(platform_call, "the questions", due);
+        let items = asked["questions"]["items"].as_array().expect("a list").clone();
+        for item in &items {
+            let key = item["key"].as_str().expect("a key");
+            let answer = FACTS.iter().find(|(fact, _)| *fact == key).expect("one of the six").1;
+            let value = if right { answer } else { "something else" };
+            assert!(item["blind"] == true && item["answer"].is_null(), "c26 to c32: {item}");
+            assert_eq!(asks("answer", json!({ "question": key, "value": value })), "ok");
+        }
+        assert_eq!(asks("finish", json!({})), "ok");
+    }
+    let told = |call: &Value| {
+        ["authenticated", "failed", "reset_required", "blocked"]
+            .iter()
+            .any(|word| call["authentication"] == *word)
+    };
+    let last = agent.wait_for(platform_call, "the verdict", told);
+    assert_eq!(last["authentication"], row.outcome, "{row:?}: {last}");
+    if row.question.is_none() {
+        let asked = agent
+            .states_of(platform_call)
+            .iter()
+            .any(|call| !call["questions"].is_null() && call["authentication"] == "in_progress");
+        assert!(!asked, "{row:?}: no question is asked");
+    }
+    last
+}
+
+/// Plays a row, with the earlier call that it needs.
+fn plays(daemon: &Daemon, agent: &Desktop, platform: Platform, nth: usize) -> Vec<String> {
+    let row = TABLE[nth - 1];
+    let mut calls = vec![];
+    let mut play = |row: Row| {
+        let pin = if row.pin { PIN } else { WRONG };
+        let id = platform.places(daemon, &number(nth), pin, calls.len());
+        let last = checks(agent, &id, row);
+        let call = last["id"].as_str().expect("an id").to_owned();
+        if last["reminder"].is_string() {
+            assert_eq!(agent.request("acknowledge", &call, &json!({})), "ok");
+        }
+        assert_eq!(agent.request("wrap_up", &call, &json!({ "outcome": "done" })), "ok");
+        calls.push(call);
+        last
+    };
+    if row.noted {
+        let first = play(TABLE[3]);
+        assert!(first["reminder"].is_string(), "c43: {first}");
+    }
+    let last = play(row);
+    let flagged = last["customer"]["flags"].to_string().contains("additional_security_used");
+    assert_eq!(flagged, row.noted || row.question == Some(true), "c41: {last}");
+    calls
+}
+
+/// What the audit says of a call, without what no two calls share.
+fn trail(daemon: &Daemon, calls: &[String]) -> Vec<String> {
+    let disk = Disk::read(&daemon.path("records.db"));
+    let of_these = disk.audit.iter().filter(|line| {
+        line.entry.call.as_ref().is_some_and(|id| calls.iter().any(|call| id.as_str() == call))
+    });
+    let told = of_these.map(|line| {
+        let mut body = line.entry.body.clone();
+        without_ids_and_times(&mut body);
+        format!("{} {} {body}", line.entry.actor, line.entry.what)
+    });
+    told.collect()
+}
+
+fn without_ids_and_times(body: &mut Value) {
+    match body {
+        Value::Object(fields) => {
+            for (name, value) in fields.iter_mut() {
+                let passing = [
+                    "at",
+                    "call",
+                    "attempt",
+                    "since",
+                    "until",
+                    "due",
+                    "job",
+                    "jobs",
+                    "item",
+                    "positions",
+                ];
+                let times = name.ends_with("_ms") || name.ends_with("_at");
+                if times || passing.contains(&name.as_str()) {
+                    *value = Value::Null;
+                } else {
+                    without_ids_and_times(value);
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(without_ids_and_times),
+        _ => {}
+    }
+}
+
+#[test]
+fn c35_to_c40_c44_x04_the_eight_rows_by_sip_calls() {
+    let daemon = daemon();
+    let agent = Desktop::agent(&daemon, "alice");
+    for nth in 1..=TABLE.len() {
+        plays(&daemon, &agent, Platform::Sip, nth);
+    }
+}
+
+#[test]
+fn c35_to_c40_d02_the_same_script_over_both_platforms_leaves_the_same_trail() {
+    let daemon = daemon();
+    let other = self::daemon();
+    let (agent, peer) = (Desktop::agent(&daemon, "alice"), Desktop::agent(&other, "alice"));
+    for nth in 1..=TABLE.len() {
+        let by_sip = plays(&daemon, &agent, Platform::Sip, nth);
+        let by_http = plays(&other, &peer, Platform::Http, nth);
+        let trails = poll("both trails are written", || {
+            let trails = (trail(&daemon, &by_sip), trail(&other, &by_http));
+            (trails.0.len() == trails.1.len()).then_some(trails)
+        });
+        assert_eq!(trails.0, trails.1, "row {nth}");
+    }
+}
