@@ -1,6 +1,7 @@
 //! What is checked before anything is bound: profiles, prompts, places; and the stores, opened.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use crate::files::Paths;
 use crate::pin::pepper::Pepper;
 use crate::pin::workers::PinParams;
 use crate::pin::workers::PinWorkers;
-use crate::policy::BUILT_IN;
 use crate::policy::Profile;
+use crate::policy::Shelf;
 use crate::prompts;
 use crate::records::RecordsError;
 use crate::records::sqlite::SqliteRecords;
@@ -31,21 +32,6 @@ pub struct Prepared {
 /// Checks what only the file system knows: profiles, prompts, places.
 pub fn prepare(config: Config) -> anyhow::Result<Prepared> {
     let profiles = profiles(&config)?;
-    for (queue, named) in
-        config.queues.iter().filter_map(|(name, queue)| Some((name, queue.policy.as_ref()?)))
-    {
-        anyhow::ensure!(
-            profiles.contains_key(named),
-            "queues.{queue}.policy: {}",
-            no_profile(named, &profiles)
-        );
-    }
-    let default = &config.policy.default;
-    anyhow::ensure!(
-        profiles.contains_key(default),
-        "policy.default: {}",
-        no_profile(default, &profiles)
-    );
     reachable(&config)?;
     let prompts = Arc::new(prompts::load(&config)?);
     let paths = Paths::of(&config)?;
@@ -71,24 +57,29 @@ fn reachable(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn no_profile(named: &str, profiles: &BTreeMap<String, Arc<Profile>>) -> String {
-    let known: Vec<_> = profiles.keys().map(String::as_str).collect();
-    format!("there is no profile {named:?}; write one of {}", known.join(", "))
-}
-
+/// Every profile there is, and every name that the configuration gives to one.
 fn profiles(config: &Config) -> anyhow::Result<BTreeMap<String, Arc<Profile>>> {
-    let mut profiles = BTreeMap::new();
-    for (file, text) in BUILT_IN {
-        let profile = Profile::parse(file, text)?;
-        profiles.insert(profile.name.clone(), Arc::new(profile));
-    }
+    let mut written = vec![];
     if let Some(directory) = &config.policy.directory {
-        for path in files::with_ending(directory, "toml")? {
-            let profile = Profile::parse(&path.display().to_string(), &files::text(&path)?)?;
-            profiles.insert(profile.name.clone(), Arc::new(profile));
+        for path in files::with_ending(directory, "toml").context("policy.directory")? {
+            written.push((path.display().to_string(), files::text(&path)?));
         }
     }
-    Ok(profiles)
+    let shelf = Shelf::with(&written)?;
+    let nowhere: Vec<_> = names(config)
+        .filter(|(_, name)| shelf.get(name).is_none())
+        .map(|(key, name)| format!("{key}: {}", shelf.no_such(name)))
+        .collect();
+    anyhow::ensure!(nowhere.is_empty(), nowhere.join("\n"));
+    Ok(shelf.into_map())
+}
+
+/// The keys of the configuration that name a profile.
+fn names(config: &Config) -> impl Iterator<Item = (String, &str)> {
+    let queues = config.queues.iter().filter_map(|(queue, settings)| {
+        Some((format!("queues.{queue}.policy"), settings.policy.as_deref()?))
+    });
+    std::iter::once(("policy.default".to_owned(), config.policy.default.as_str())).chain(queues)
 }
 
 /// The stores and keys, opened.
@@ -102,6 +93,14 @@ pub struct Stores {
 }
 
 impl Prepared {
+    /// What is as its source wrote it in the profiles in use, although it is weak (X15, X24).
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let used: BTreeSet<&str> = names(&self.config).map(|(_, name)| name).collect();
+        let used = used.into_iter().filter_map(|name| self.profiles.get(name));
+        used.flat_map(|profile| profile.warnings()).collect()
+    }
+
     /// The prompt pack.
     #[must_use]
     pub fn prompts(&self) -> Arc<PromptPack> {

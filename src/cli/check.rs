@@ -25,7 +25,7 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
         Err(error) => findings.push(Finding::bad("stores", format!("{error:#}"))),
     }
     findings.extend(listeners(&config));
-    for sentence in config.idle().iter().chain(&config.warnings()) {
+    for sentence in config.idle().iter().chain(&config.warnings()).chain(&prepared.warnings()) {
         talk(&format!("note: {sentence}"));
     }
     let good = findings.iter().all(|finding| finding.ok);

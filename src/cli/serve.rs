@@ -22,6 +22,9 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
     }
     let mut signals = Signals::catch()?;
     let prepared = app::prepare(config)?;
+    for sentence in prepared.warnings() {
+        warn!("{sentence}");
+    }
     let stores = prepared.open()?;
     let running = app::start(prepared, stores).await?;
     print(&running.listening());

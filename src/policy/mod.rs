@@ -3,7 +3,9 @@
 
 mod proof;
 pub mod questions;
+mod raw;
 mod read;
+pub mod shelf;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ pub use crate::policy::questions::Question;
 pub use crate::policy::questions::QuestionSet;
 pub use crate::policy::questions::Reveal;
 pub use crate::policy::questions::Secrecy;
+pub use crate::policy::shelf::Shelf;
 pub use crate::policy::table::Route;
 pub use crate::policy::words::LEGACY_TERMS;
 pub use crate::policy::words::Texts;

@@ -96,6 +96,11 @@ pub(super) fn profile(sheet: &mut Sheet<'_>, profile: &Profile, places: &Places)
 }
 
 fn limits(sheet: &mut Sheet<'_>, profile: &Profile, places: &Places) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if !(1..=64).contains(&profile.name.len()) || !profile.name.chars().all(plain) {
+        let text = "name: write 1 to 64 letters, digits or hyphens, as in name = \"cards\"";
+        sheet.complain(&Range::default(), text);
+    }
     for (key, place, value, range) in [
         ("capture.attempts", &places.capture, profile.capture.attempts, 1..=2),
         ("capture.reprompts", &places.capture, profile.capture.reprompts, 0..=5),

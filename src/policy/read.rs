@@ -1,16 +1,10 @@
 //! From TOML to a profile. Every mistake is collected with its line before anything is refused.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Range;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::Deserializer;
-use serde::de::MapAccess;
-use serde::de::Visitor;
-use serde::de::value::MapAccessDeserializer;
 use sha2::Digest;
 use sha2::Sha256;
 use toml::Spanned;
@@ -21,28 +15,30 @@ use toml::de::ValueDeserializer;
 use crate::account::BlockRule;
 use crate::follow_up;
 use crate::model::caller::CallerClass;
-use crate::model::caller::NumberTrust;
 use crate::model::ids;
 use crate::model::ids::FactKey;
 use crate::outbound;
 use crate::policy::BadProfile;
 use crate::policy::CallBackRule;
 use crate::policy::CaptureRules;
-use crate::policy::Lanes;
-use crate::policy::PartyRule;
 use crate::policy::Profile;
 use crate::policy::Transition;
 use crate::policy::proof;
 use crate::policy::questions::ASK_MAX;
 use crate::policy::questions::Question;
 use crate::policy::questions::QuestionSet;
-use crate::policy::questions::Reveal;
-use crate::policy::questions::Secrecy;
+use crate::policy::raw::Ask;
+use crate::policy::raw::DAY;
+use crate::policy::raw::HEAD;
+use crate::policy::raw::Head;
+use crate::policy::raw::RawCapture;
+use crate::policy::raw::RawQuestion;
+use crate::policy::raw::RawSet;
+use crate::policy::raw::RawWrapUp;
+use crate::policy::raw::TextOr;
 use crate::policy::table::Row;
 use crate::policy::words;
 use crate::policy::words::RawTexts;
-
-const DAY: Duration = Duration::from_hours(24);
 
 /// What stands at the top of a profile.
 const KEYS: &[&str] = &[
@@ -165,11 +161,10 @@ pub(super) fn profile(file: &str, text: &str) -> Result<Profile, BadProfile> {
     proof::words(&mut sheet, &top);
     let profile = sections(&mut sheet, &mut top);
     sheet.finished()?;
-    // Without a complaint there is a profile.
-    profile.ok_or_else(|| BadProfile { problems: vec![format!("{file}:1: not a profile")] })
+    Ok(profile)
 }
 
-fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Option<Profile> {
+fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Profile {
     for key in top.keys().filter(|key| !KEYS.contains(&key.get_ref().as_ref())) {
         let known = KEYS.join(", ");
         sheet.complain(
@@ -211,7 +206,8 @@ fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Option<Profile>
         let mut table = DeTable::new();
         table.extend(HEAD.iter().filter_map(|key| top.remove_entry(*key)));
         let table = DeValue::Table(table);
-        sheet.read("profile", Spanned::new(0..0, table))?
+        // What could not be read was complained of; the rest is looked at all the same.
+        sheet.read("profile", Spanned::new(0..0, table)).unwrap_or_default()
     };
     let profile = Profile {
         name: head.name,
@@ -248,7 +244,7 @@ fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Option<Profile>
         transitional: places.tables.get("transitional").map(|t| t.rows.clone()).unwrap_or_default(),
     };
     proof::profile(sheet, &profile, &places);
-    Some(profile)
+    profile
 }
 
 impl Places {
@@ -371,171 +367,4 @@ fn sets<'a>(
         sets.insert(name, raw.set(ask));
     }
     sets
-}
-
-const HEAD: &[&str] = &["name", "number_trust", "number_age_days", "party", "lanes", "never_say"];
-
-#[derive(Deserialize)]
-struct Head {
-    name: String,
-    #[serde(default = "medium")]
-    number_trust: NumberTrust,
-    #[serde(default = "thirty")]
-    number_age_days: u16,
-    #[serde(default)]
-    party: PartyRule,
-    #[serde(default)]
-    lanes: Lanes,
-    #[serde(default)]
-    never_say: Vec<String>,
-}
-
-const fn medium() -> NumberTrust {
-    NumberTrust::Medium
-}
-
-const fn thirty() -> u16 {
-    30
-}
-
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawCapture {
-    attempts: u8,
-    digit_timeout_ms: u32,
-    reprompts: u8,
-    customer_number_timeout_ms: u32,
-}
-
-impl Default for RawCapture {
-    fn default() -> Self {
-        Self {
-            attempts: 2,
-            digit_timeout_ms: 8_000,
-            reprompts: 2,
-            customer_number_timeout_ms: 20_000,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawWrapUp {
-    agent_seconds: u32,
-    linger_seconds: u32,
-}
-
-impl Default for RawWrapUp {
-    fn default() -> Self {
-        Self { agent_seconds: 120, linger_seconds: 30 }
-    }
-}
-
-/// A catalogue entry as written; alone, a text is the whole entry.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawQuestion {
-    text: String,
-    group: Option<String>,
-    #[serde(default)]
-    secrecy: Secrecy,
-    #[serde(default)]
-    blind: bool,
-    #[serde(default)]
-    disclosable: bool,
-    unasked_days_after_disclosure: Option<u16>,
-    #[serde(default)]
-    not_when: Vec<String>,
-    #[serde(default)]
-    identifies: bool,
-}
-
-impl From<&str> for RawQuestion {
-    fn from(text: &str) -> Self {
-        Self { text: text.to_owned(), ..Self::default() }
-    }
-}
-
-impl RawQuestion {
-    fn question(self) -> Question {
-        let days = self.unasked_days_after_disclosure;
-        Question {
-            text: self.text,
-            group: self.group,
-            secrecy: self.secrecy,
-            blind: self.blind,
-            disclosable: self.disclosable,
-            unasked_after_disclosure: days.map(|days| DAY * u32::from(days)),
-            not_when: self.not_when,
-            identifies: self.identifies,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawSet {
-    required: u8,
-    reveal: Reveal,
-    ask: Vec<Spanned<TextOr<Ask>>>,
-    draw: Option<u8>,
-    #[serde(default)]
-    one_per_group: bool,
-    #[serde(default)]
-    private_required: u8,
-    #[serde(default)]
-    avoid_recent: bool,
-    #[serde(default)]
-    stop_at_wrong: bool,
-}
-
-impl RawSet {
-    fn set(self, ask: Vec<(FactKey, String)>) -> QuestionSet {
-        QuestionSet {
-            required: self.required,
-            reveal: self.reveal,
-            ask,
-            draw: self.draw,
-            one_per_group: self.one_per_group,
-            private_required: self.private_required,
-            avoid_recent: self.avoid_recent,
-            stop_at_wrong: self.stop_at_wrong,
-        }
-    }
-}
-
-/// One question of a set: a key of the catalogue, where needed with words of its own (B12).
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Ask {
-    key: String,
-    text: Option<String>,
-}
-
-impl From<&str> for Ask {
-    fn from(key: &str) -> Self {
-        Self { key: key.to_owned(), text: None }
-    }
-}
-
-/// A text, or a table with more to say.
-struct TextOr<T>(T);
-
-impl<'de, T: Deserialize<'de> + for<'a> From<&'a str>> Deserialize<'de> for TextOr<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de> + for<'a> From<&'a str>> Visitor<'de> for Either<T> {
-            type Value = TextOr<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a table")
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(TextOr(T::from(text)))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(table)).map(TextOr)
-            }
-        }
-        deserializer.deserialize_any(Either(PhantomData))
-    }
 }

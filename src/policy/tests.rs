@@ -1,6 +1,7 @@
 //! The five profiles held against the rows of their sources, and the loader against mistakes.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
@@ -24,8 +25,12 @@ fn text(name: &str) -> &'static str {
     BUILT_IN.iter().find(|(known, _)| *known == name).expect("built in").1
 }
 
+/// Read once: the properties look at them thousands of times.
+static PROFILES: LazyLock<Shelf> =
+    LazyLock::new(|| Shelf::with(&[]).expect("the built-in profiles are sound"));
+
 fn profile(name: &str) -> Profile {
-    Profile::parse(name, text(name)).expect("a built-in profile is sound")
+    Profile::clone(PROFILES.get(name).expect("built in"))
 }
 
 fn state(pin: Pin, questions: Questions) -> State {
@@ -898,7 +903,31 @@ fn x33_under_cmg_a_pin_is_asked_outbound_only_after_a_proof() {
     }
 }
 
+#[test]
+fn x36_files_add_to_the_built_in_profiles_and_every_mistake_in_all_of_them_is_reported() {
+    let file = |name: &str, text: String| (name.to_owned(), text);
+    let own = text("bofe").replace("name = \"bofe\"", "name = \"cards\"");
+    let longer = text("retail").replace("attempts = 2 ", "attempts = 1 ");
+    let shelf = Shelf::with(&[file("a.toml", own.clone()), file("b.toml", longer)]).expect("sound");
+    assert_eq!(shelf.get("retail").map(|profile| profile.capture.attempts), Some(1), "replaced");
+    assert!(shelf.get("cards").is_some() && shelf.get("bofe").is_some());
+    assert!(shelf.no_such("card").contains("write one of bofe, bofe-hardened, cards, cmg"));
+    let bad = Shelf::with(&[
+        file("a.toml", own.clone()),
+        file("b.toml", own),
+        file("c.toml", "name = 7".to_owned()),
+        file("d.toml", "[".to_owned()),
+    ]);
+    let bad = bad.expect_err("mistakes").to_string();
+    for expected in ["b.toml: profile \"cards\" also stands in a.toml", "c.toml:1: ", "d.toml:1: "]
+    {
+        assert!(bad.contains(expected), "{expected}: {bad}");
+    }
+    assert!(bad.contains("there is no table for verified_number"), "{bad}");
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn a_broken_profile_is_refused_and_never_panics(cut in 0_usize..6_000, junk in "[a-z=\\[\\]\"{}0-9\n ]{0,12}") {
         let text = text("cmg");
