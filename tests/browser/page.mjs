@@ -13,7 +13,7 @@ export function pageTests(mock, shots) {
     await page.goto(`${mock.url}/#token=${token}`);
     await sees(page, ".link", "Connected");
   };
-  const shot = (page, name) => page.screenshot({ path: `${shots}${name}.png` });
+  const shot = (page, name) => page.screenshot({ path: `${shots}${name}.png`, caret: "initial" });
   const asked = (type) => mock.requests.filter((request) => request.type === type);
   return [
     ...stateTests(mock, enter, shot),
@@ -38,6 +38,7 @@ function stateTests(mock, enter, shot) {
     congratulated: "Authenticated",
     compensated: "Authenticated",
     enrolment: "Authenticated",
+    unblock: "Authenticated",
     ended: "Authenticated",
   };
   return Object.entries(STATES).map(([name, make]) => [

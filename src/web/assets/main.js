@@ -181,6 +181,9 @@ function followStep() {
   const at = document.activeElement;
   if (drawnStep !== null && isText(at) && check.contains(at)) return;
   drawnStep = to.step;
+  // Who went to a question is there already, on whichever of its buttons.
+  const line = at instanceof HTMLElement ? at.closest("[data-question]") : null;
+  if (line instanceof HTMLElement && line.dataset.question === state.question) return;
   const found = to.keys.map((key) => check.querySelector(key)).find((one) => one instanceof HTMLElement);
   if (!(found instanceof HTMLElement)) return;
   // From the top, so that the message and the words to say are in sight; further down only where the place needs it.
