@@ -2,4 +2,5 @@
 
 pub mod desktop;
 pub mod identity;
+pub mod outbound;
 pub mod server;
