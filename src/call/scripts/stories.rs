@@ -106,7 +106,7 @@ fn x11_an_answer_shows_only_after_the_look_is_on_record_and_only_to_its_agent() 
     call.asks("bob", Request::Reveal(birth())).does("refused not_yours");
     call.asks("ann", Request::Reveal(birth())).does("audit reveal place_of_birth");
     assert_eq!(call.answers(), [None, None, None]);
-    call.revealed("place_of_birth", "ann", Ok(Some(()))).does("ok");
+    call.revealed("place_of_birth", "ann", Ok(())).does("ok");
     assert_eq!(call.answers(), [None, Some("Ghent".into()), None]);
     assert!(
         call.view()
