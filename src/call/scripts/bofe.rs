@@ -55,16 +55,30 @@ fn x12_an_announced_call_from_another_number_is_asked_like_the_number_alone() {
 }
 
 #[test]
-fn b06_b08_b19_a_known_number_is_partially_verified_and_asked_three_questions() {
+fn b06_b08_a_known_number_is_not_authenticated_and_asked_three_questions() {
     let mut house = House::under("bofe");
     let call = house.rings(PIN);
     let first = call.shown.iter().find(|view| view.class.is_some()).expect("classified");
     assert_eq!(first.class, Some(CallerClass::VerifiedNumber));
-    let partial = call.shown.iter().any(|view| view.authentication == Authentication::PartiallyVerified);
-    assert!(partial || Authentication::PartiallyVerified.badge() == call.view().badge, "b19");
     assert_eq!(texts(&call), THREE);
     assert_eq!(call.view().badge, "NOT Authenticated");
     assert!(call.heard.is_empty(), "no PIN under this profile");
+}
+
+#[test]
+fn b19_b20_a_verified_number_is_partially_verified_and_an_unverified_one_is_not() {
+    let first = |call: &Line<'_>| {
+        let first = call.shown.iter().find(|view| view.class.is_some()).expect("classified");
+        (first.class, first.authentication, first.badge)
+    };
+    let mut house = House::under("retail");
+    let call = house.rings_from_elsewhere(elsewhere());
+    let unverified = (CallerClass::Unverified, Authentication::NotAuthenticated);
+    assert_eq!(first(&call), (Some(unverified.0), unverified.1, "NOT Authenticated"));
+    drop(call);
+    let call = house.rings(WRONG);
+    let verified = (CallerClass::VerifiedNumber, Authentication::PartiallyVerified);
+    assert_eq!(first(&call), (Some(verified.0), verified.1, "partially verified"));
 }
 
 #[test]
@@ -81,7 +95,8 @@ fn b07_b10_b13_b14_b15_b16_x14_two_of_three_pass() {
         assert_eq!(call.is(), outcome, "{right} right");
         let passed = outcome == Authentication::Authenticated;
         let mark = if passed { Mark::Verified } else { Mark::NotVerified };
-        let marks = call.follow_ups.iter().filter(|occasion| matches!(occasion, Occasion::Marked(_)));
+        let marks =
+            call.follow_ups.iter().filter(|occasion| matches!(occasion, Occasion::Marked(_)));
         assert_eq!(marks.collect::<Vec<_>>(), [&Occasion::Marked(mark)]);
         let sentence = if passed {
             "Congratulations - Customer is fully authenticated"
@@ -92,8 +107,12 @@ fn b07_b10_b13_b14_b15_b16_x14_two_of_three_pass() {
         assert_eq!(call.view().message.as_deref(), Some(sentence));
         let marked = call.audit.iter().filter(|(what, _)| *what == "question_marked").count();
         assert_eq!(marked, 3, "b10: every tick is on record");
-        assert!(call.audit.iter().any(|(what, body)| *what == "questions_finished"
-            && body["correct"] == right), "b13, b15: the answers are logged");
+        assert!(
+            call.audit
+                .iter()
+                .any(|(what, body)| *what == "questions_finished" && body["correct"] == right),
+            "b13, b15: the answers are logged"
+        );
     }
 }
 

@@ -159,11 +159,16 @@ fn c33_c34_c58_digits_come_one_at_a_time_and_twice_before_anything_else() {
         };
         let pins: Vec<_> = call.heard.iter().filter(|heard| heard.starts_with("pin")).collect();
         assert_eq!(pins.len(), 5, "{pins:?}");
-        assert!(pins[0].starts_with(once[0]) && pins[1].starts_with(once[1]) && *pins[2] == "pin.again");
+        assert!(
+            pins[0].starts_with(once[0]) && pins[1].starts_with(once[1]) && *pins[2] == "pin.again"
+        );
         assert_eq!((pins[0], pins[1]), (pins[3], pins[4]), "x03: the same positions");
         for view in &call.shown {
             let Some(pin) = &view.pin else { continue };
-            assert!(pin.positions.len() <= usize::from(pin.entered) + 1, "c33: one digit, one position");
+            assert!(
+                pin.positions.len() <= usize::from(pin.entered) + 1,
+                "c33: one digit, one position"
+            );
         }
     }
 }
@@ -364,7 +369,9 @@ fn c22_c25_an_arrears_case_is_never_asked_for_the_childs_birth_and_nobody_for_me
             }
             let asked = call.asked();
             assert!(!asked.is_empty());
-            assert!(!asked.iter().any(|key| key == "qc_date_of_birth" || key.contains("memorable")));
+            assert!(
+                !asked.iter().any(|key| key == "qc_date_of_birth" || key.contains("memorable"))
+            );
         }
     }
 }

@@ -66,6 +66,8 @@ pub(super) struct House {
     pub(super) profile: Arc<Profile>,
     pub(super) people: BTreeMap<CustomerId, Person>,
     pub(super) now: Now,
+    /// No record that an agent names can be read.
+    pub(super) dark: bool,
     calls: u8,
 }
 
@@ -130,7 +132,7 @@ impl House {
         let profile = Arc::new(Profile::parse(name, text).expect("sound"));
         let now = Now { up: Uptime(Duration::from_secs(1)), wall: Timestamp(1_795_000_000_000) };
         let one = person(ONE, Role::Client);
-        Self { profile, people: [(customer(ONE), one)].into(), now, calls: 0 }
+        Self { profile, people: [(customer(ONE), one)].into(), now, dark: false, calls: 0 }
     }
 
     pub(super) fn adds(&mut self, id: &str, role: Role) -> &mut Person {
@@ -211,25 +213,30 @@ impl House {
     /// Somebody on file calls from their number, on a platform that collects keys in this way.
     pub(super) fn rings_as(&mut self, id: &str, pin: &'static str, collects: Collects) -> Line<'_> {
         let known = self.known(&customer(id)).expect("on file");
-        let found = Lookup { by_number: Ok(NumberMatch::One(known)), intent: IntentFound::NotPresented, alarm: None };
+        let found = Lookup {
+            by_number: Ok(NumberMatch::One(known)),
+            intent: IntentFound::NotPresented,
+            alarm: None,
+        };
         let delivered = Delivered { collects, ..self.delivered(Direction::Inbound) };
         self.line(delivered, Hands { pin: Some(pin), customer: None }, found)
     }
 
     /// A call from a number that nobody has on file.
     pub(super) fn rings_from_elsewhere(&mut self, hands: Hands) -> Line<'_> {
-        let found = Lookup { by_number: Ok(NumberMatch::Nobody), intent: IntentFound::NotPresented, alarm: None };
+        let found = Lookup {
+            by_number: Ok(NumberMatch::Nobody),
+            intent: IntentFound::NotPresented,
+            alarm: None,
+        };
         self.line(self.delivered(Direction::Inbound), hands, found)
     }
 
     /// A call that the app announced.
     pub(super) fn rings_by_app(&mut self, number_agrees: bool) -> Line<'_> {
         let known = self.known(&customer(ONE)).expect("on file");
-        let intent = IntentFound::Good {
-            customer: Some(known.clone()),
-            number_agrees,
-            dnis_agrees: true,
-        };
+        let intent =
+            IntentFound::Good { customer: Some(known.clone()), number_agrees, dnis_agrees: true };
         let found = Lookup { by_number: Ok(NumberMatch::One(known)), intent, alarm: None };
         self.line(self.delivered(Direction::Inbound), Hands::default(), found)
     }
@@ -243,7 +250,11 @@ impl House {
     /// An agent rings the customer, on a platform that collects keys during the conversation.
     pub(super) fn calls(&mut self, purpose: Purpose, pin: &'static str) -> Line<'_> {
         let known = self.known(&customer(ONE)).expect("on file");
-        let found = Lookup { by_number: Ok(NumberMatch::One(known)), intent: IntentFound::NotPresented, alarm: None };
+        let found = Lookup {
+            by_number: Ok(NumberMatch::One(known)),
+            intent: IntentFound::NotPresented,
+            alarm: None,
+        };
         let delivered = Delivered {
             collects: Collects::Anytime,
             purpose: Some(purpose),
@@ -314,7 +325,10 @@ impl Line<'_> {
                         let pin = self.house.people[&id].pin.as_bytes();
                         let digit = |number: u8| pin[usize::from(number) - 1] - b'0';
                         keys.expose()
-                            == [digit(positions.first().number()), digit(positions.second().number())]
+                            == [
+                                digit(positions.first().number()),
+                                digit(positions.second().number()),
+                            ]
                     }
                     Subject::Closed(_) | Subject::Stranger(_) => false,
                 };
@@ -327,6 +341,14 @@ impl Line<'_> {
             Effect::RecordResult { customer, result, rule } => {
                 return self.records(&customer, result, rule);
             }
+            effect => return self.serves_the_desk(effect),
+        }
+        vec![]
+    }
+
+    /// The rest of [`Self::carry_out`]: what agents and what follows a call need.
+    fn serves_the_desk(&mut self, effect: Effect) -> Vec<Input> {
+        match effect {
             Effect::JudgePassword { customer, said, reply } => {
                 self.passwords.push(customer.clone());
                 let right = customer.is_some() && said.expose() == PASSWORD;
@@ -335,7 +357,8 @@ impl Line<'_> {
                 return vec![Input::PasswordJudged { judgement, reply }];
             }
             Effect::LookUpCustomer { customer, said, by, reply } => {
-                let found = Ok(self.house.known(&customer));
+                let known = self.house.known(&customer);
+                let found = if self.house.dark { Err(Down) } else { Ok(known) };
                 return vec![Input::PartyLookedUp { said, by, reply, found }];
             }
             Effect::Asked { customer, keys } => {
@@ -377,12 +400,7 @@ impl Line<'_> {
             }
             Effect::Answered(_, answer) => self.answer = Some(answer),
             Effect::Ended(ended) => self.over = Some(ended.outcome),
-            Effect::LookUp { .. }
-            | Effect::StopPlaying
-            | Effect::AwaitCallBack { .. }
-            | Effect::Clear(_)
-            | Effect::Count { .. }
-            | Effect::Release(_) => {}
+            _ => {}
         }
         vec![]
     }
@@ -465,7 +483,12 @@ impl Line<'_> {
     // --- the agent ---
 
     /// An agent asks; `ok`, or why not.
-    pub(super) fn asks_as(&mut self, agent: &str, groups: &[&str], request: Request) -> &'static str {
+    pub(super) fn asks_as(
+        &mut self,
+        agent: &str,
+        groups: &[&str],
+        request: Request,
+    ) -> &'static str {
         self.answer = None;
         let groups = groups.iter().map(ToString::to_string).collect();
         let asker = Asker { agent: agent.parse().expect("an agent"), supervisor: false, groups };

@@ -24,7 +24,13 @@ struct Shown {
 }
 
 /// What a profile demands of somebody who passes; written down here a second time, on purpose.
-fn suffices(profile: &str, class: CallerClass, noted: bool, proved_by_app: bool, shown: &Shown) -> bool {
+fn suffices(
+    profile: &str,
+    class: CallerClass,
+    noted: bool,
+    proved_by_app: bool,
+    shown: &Shown,
+) -> bool {
     let right = shown.right.len();
     let one = shown.pin || shown.password;
     match (profile, class) {

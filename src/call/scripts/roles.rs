@@ -142,7 +142,10 @@ fn c83_a_warm_hand_on_carries_the_pass_and_a_new_call_does_not() {
     call.says_password(true);
     call.does(transfer("bob", true));
     let view = call.view();
-    assert_eq!((view.agent, view.authentication), ("bob".parse().ok(), Authentication::Authenticated));
+    assert_eq!(
+        (view.agent, view.authentication),
+        ("bob".parse().ok(), Authentication::Authenticated)
+    );
     assert_eq!(call.asks(Request::WrapUp { outcome: "x".into(), note: None }), "not_yours");
     drop(call);
     let next = house.rings(WRONG);
