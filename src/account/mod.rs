@@ -84,9 +84,9 @@ pub struct Account {
 pub struct AskedIn {
     /// The call.
     pub call: CallId,
-    /// The round it belongs to: until that is concluded, ringing again brings the same questions (5.6).
+    /// Whether the call came to a verdict: until then, ringing again brings the same questions (5.6).
     #[serde(default)]
-    pub round: u64,
+    pub concluded: bool,
     /// The questions, each once.
     pub keys: Vec<FactKey>,
 }
@@ -125,6 +125,8 @@ pub enum AccountEvent {
         /// Which.
         keys: Vec<FactKey>,
     },
+    /// The call that put questions last came to its verdict.
+    Concluded,
     /// A datum was shown, spoken or printed (X08).
     Disclosed(FactKey),
 }
@@ -173,10 +175,10 @@ impl Account {
         self.pin_version > 0 && self.enabled
     }
 
-    /// The questions asked in the last calls of concluded rounds, each once.
+    /// The questions of the last calls that came to a verdict, each once.
     #[must_use]
     pub fn recently_asked(&self) -> Vec<FactKey> {
-        let concluded = self.asked.iter().filter(|asked| asked.round < self.round);
+        let concluded = self.asked.iter().filter(|asked| asked.concluded);
         let keys: BTreeSet<_> = concluded.flat_map(|asked| &asked.keys).collect();
         keys.into_iter().cloned().collect()
     }
@@ -259,6 +261,12 @@ impl Account {
                 self.ask(call, keys);
                 vec![]
             }
+            AccountEvent::Concluded => {
+                if let Some(last) = self.asked.last_mut() {
+                    last.concluded = true;
+                }
+                vec![]
+            }
             AccountEvent::Disclosed(key) => {
                 self.disclose(key, now);
                 vec![]
@@ -284,7 +292,7 @@ impl Account {
         let place = self.asked.iter().position(|asked| asked.call == call);
         let mut asked = match place {
             Some(place) => self.asked.remove(place),
-            None => AskedIn { call, round: self.round, keys: vec![] },
+            None => AskedIn { call, concluded: false, keys: vec![] },
         };
         for key in keys {
             if asked.keys.len() < Self::KEYS_KEPT && !asked.keys.contains(&key) {
@@ -451,11 +459,14 @@ mod tests {
     fn x34_questions_of_the_last_three_calls_are_remembered() {
         let account = after(&[
             asked("call-1", &["postcode"]),
+            E::Concluded,
             asked("call-2", &["employer"]),
             asked("call-2", &["employer", "last_contact"]),
+            E::Concluded,
             asked("call-3", &["nino"]),
+            E::Concluded,
             asked("call-4", &["bank_last4"]),
-            E::CallFailed,
+            E::Concluded,
         ]);
         let redialled = after(&[E::CallFailed, asked("call-1", &["postcode"])]);
         assert!(redialled.recently_asked().is_empty(), "5.6 a redial gets the same questions");

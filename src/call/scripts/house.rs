@@ -460,6 +460,9 @@ impl Line<'_> {
 
     fn records(&mut self, id: &CustomerId, result: CallResult, rule: BlockRule) -> Vec<Input> {
         self.recorded.push(result);
+        if result != CallResult::Abandoned {
+            self.account(id, AccountEvent::Concluded, rule);
+        }
         match result {
             CallResult::Passed | CallResult::PassedCompensated => {
                 let was_failed = self.failed.insert(id.clone(), false) == Some(true);

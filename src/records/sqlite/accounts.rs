@@ -242,6 +242,9 @@ pub(super) fn call_result(
         }
         CallResult::Abandoned => marks.abandon(db, ended, &mut account)?,
     };
+    if result != CallResult::Abandoned {
+        let _ = account.apply(AccountEvent::Concluded, ended.rule, ended.at);
+    }
     finish(db, ended, &account, facts, marks)
 }
 
