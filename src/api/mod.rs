@@ -157,6 +157,8 @@ mod tests {
     use crate::call::request::Asker;
     use crate::call::request::Refusal;
     use crate::call::request::Request as Asked;
+    use crate::engine::CallHandle;
+    use crate::engine::clock::Clock;
     use crate::follow_up::JobEvent;
     use crate::follow_up::JobId;
     use crate::follow_up::JobKind;
@@ -166,8 +168,6 @@ mod tests {
     use crate::follow_up::Occurred;
     use crate::follow_up::Refused;
     use crate::follow_up::job::Detail;
-    use crate::engine::CallHandle;
-    use crate::engine::clock::Clock;
     use crate::model::customer::Customer;
     use crate::model::customer::Role;
     use crate::model::digits::Positions;

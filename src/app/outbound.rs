@@ -55,7 +55,10 @@ impl From<RecordsError> for OutboundRefused {
 }
 
 impl OutboundCalls {
-    fn queue(&self, named: Option<QueueName>) -> Result<(QueueName, Option<String>), OutboundRefused> {
+    fn queue(
+        &self,
+        named: Option<QueueName>,
+    ) -> Result<(QueueName, Option<String>), OutboundRefused> {
         let general = || QueueName::try_from("general".to_owned()).ok();
         let name = named.or_else(general).ok_or(OutboundRefused::NoSuchQueue)?;
         let queue = self.queues.named(&name).ok_or(OutboundRefused::NoSuchQueue)?;
