@@ -19,7 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("call", &["model", "account", "follow_up", "outbound", "policy"]),
     ("stats", &["model", "call"]),
     ("config", &["model", "sip", "limits"]),
-    ("wire", &["model", "call"]),
+    ("wire", &["model", "outbound", "call"]),
     ("engine", &["model", "policy", "call"]),
     ("platform", &["model", "sip", "rtp", "call", "config", "wire", "engine"]),
     ("pin", &["model"]),

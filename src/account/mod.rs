@@ -84,6 +84,9 @@ pub struct Account {
 pub struct AskedIn {
     /// The call.
     pub call: CallId,
+    /// The round it belongs to: until that is concluded, ringing again brings the same questions (5.6).
+    #[serde(default)]
+    pub round: u64,
     /// The questions, each once.
     pub keys: Vec<FactKey>,
 }
@@ -104,6 +107,8 @@ pub enum AccountEvent {
         /// Whether this call had been marked failed.
         was_failed: bool,
     },
+    /// A factor failed on an account that was compensated before: a reset comes first (C44, X04).
+    ResetDemanded,
     /// Positions were given and no attempt was made.
     Abandoned,
     /// An administrator, or a passed unblock call, unblocked (C72).
@@ -168,10 +173,11 @@ impl Account {
         self.pin_version > 0 && self.enabled
     }
 
-    /// The questions asked in the last calls, each once.
+    /// The questions asked in the last calls of concluded rounds, each once.
     #[must_use]
     pub fn recently_asked(&self) -> Vec<FactKey> {
-        let keys: BTreeSet<_> = self.asked.iter().flat_map(|asked| &asked.keys).collect();
+        let concluded = self.asked.iter().filter(|asked| asked.round < self.round);
+        let keys: BTreeSet<_> = concluded.flat_map(|asked| &asked.keys).collect();
         keys.into_iter().cloned().collect()
     }
 
@@ -229,6 +235,11 @@ impl Account {
                 self.failed_calls = 0;
                 vec![]
             }
+            AccountEvent::ResetDemanded => {
+                let newly = !self.reset_required;
+                self.reset_required = true;
+                if newly { vec![AccountFact::BecameResetRequired] } else { vec![] }
+            }
             AccountEvent::Abandoned => self.abandon(now),
             AccountEvent::Unblocked => {
                 self.blocked = false;
@@ -273,7 +284,7 @@ impl Account {
         let place = self.asked.iter().position(|asked| asked.call == call);
         let mut asked = match place {
             Some(place) => self.asked.remove(place),
-            None => AskedIn { call, keys: vec![] },
+            None => AskedIn { call, round: self.round, keys: vec![] },
         };
         for key in keys {
             if asked.keys.len() < Self::KEYS_KEPT && !asked.keys.contains(&key) {
@@ -444,7 +455,10 @@ mod tests {
             asked("call-2", &["employer", "last_contact"]),
             asked("call-3", &["nino"]),
             asked("call-4", &["bank_last4"]),
+            E::CallFailed,
         ]);
+        let redialled = after(&[E::CallFailed, asked("call-1", &["postcode"])]);
+        assert!(redialled.recently_asked().is_empty(), "5.6 a redial gets the same questions");
         assert_eq!(account.asked.len(), Account::CALLS_KEPT);
         let recent: Vec<_> = account.recently_asked().iter().map(ToString::to_string).collect();
         assert_eq!(recent, ["bank_last4", "employer", "last_contact", "nino"]);

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::api::ApiState;
 use crate::api::error::ApiError;
 use crate::push::Denied;
+use crate::push::Doorkeeper;
 use crate::wire::identity::Identity;
 use crate::wire::identity::TokenRole;
 
@@ -20,7 +21,16 @@ pub async fn who(
     headers: &HeaderMap,
     roles: &[TokenRole],
 ) -> Result<Identity, ApiError> {
-    let identity = state.tokens.admit(bearer(headers)?).await?;
+    holder(&*state.tokens, headers, roles).await
+}
+
+/// The same for routes that bring their own state.
+pub async fn holder(
+    tokens: &dyn Doorkeeper,
+    headers: &HeaderMap,
+    roles: &[TokenRole],
+) -> Result<Identity, ApiError> {
+    let identity = tokens.admit(bearer(headers)?).await?;
     if roles.iter().any(|role| identity.is(*role)) {
         return Ok(identity);
     }

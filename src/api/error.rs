@@ -42,7 +42,7 @@ impl ApiError {
     }
 
     /// 404.
-    pub fn not_found(code: &'static str, message: &'static str) -> Self {
+    pub fn not_found(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, message)
     }
 

@@ -13,6 +13,7 @@ pub mod intents;
 pub mod jobs;
 pub mod keys;
 pub mod ladder;
+pub mod outbound;
 pub mod replay;
 pub mod server;
 pub mod stats;
@@ -166,7 +167,7 @@ mod tests {
     use crate::follow_up::JobState;
     use crate::follow_up::Mark;
     use crate::follow_up::Occurred;
-    use crate::follow_up::Refused;
+    use crate::follow_up::Refused as JobRefused;
     use crate::follow_up::job::Detail;
     use crate::model::customer::Customer;
     use crate::model::customer::Role;
@@ -656,7 +657,7 @@ mod tests {
         async fn job_event(&self, id: JobId, event: JobEvent, _: &str, _: Timestamp) -> Answered<JobLine> {
             match (id.0, event) {
                 (7, JobEvent::Unreachable) => Ok(JobLine { state: JobState::Unreachable, ..job(7) }),
-                (7, _) => Err(RecordsError::NotSo(Refused::ByCheckOnly)),
+                (7, _) => Err(RecordsError::NotSo(JobRefused::ByCheckOnly)),
                 _ => Err(RecordsError::NoSuch("job")),
             }
         }

@@ -137,7 +137,7 @@ impl OutboundDesk for OutboundCalls {
                     NotHeld::NoNumber => OutboundRefused::NoNumber,
                     NotHeld::NotOnFile => OutboundRefused::NotOnFile,
                 })?;
-                (held.number.to_string(), held.age_ok)
+                (held.number.as_e164().to_owned(), held.age_ok)
             }
         };
         let proof = Self::first_words(&call, &profile, age_ok);

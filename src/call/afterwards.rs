@@ -112,7 +112,10 @@ impl Call {
             scin: self.facts.customer.as_ref().map(|k| k.id.to_string()).unwrap_or_default(),
             consecutive_failed: failed_before.saturating_add(self.facts.call_failed.into()),
         };
+        // OB-1: a proof of ours that did not match may be somebody playing us.
+        let mismatch = self.proof_mismatched(by, now);
         let (phase, mut effects) = self.end_call(phase, Cause::NORMAL_CLEARING, now);
+        effects.splice(0..0, mismatch);
         effects.insert(0, audit(by, "bogus_reported", json!({})));
         effects.insert(1, Effect::FollowUp(occasion));
         effects.push(done(reply));

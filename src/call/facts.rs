@@ -369,9 +369,10 @@ impl Facts {
             Authentication::Blocked => Some(texts.blocked.clone()),
             Authentication::ResetRequired => Some(texts.reset_required.clone()),
             Authentication::SystemUnavailable => Some(texts.unavailable.clone()),
+            // C15, C16: what the agent was told last is still true.
             Authentication::NotAuthenticated
             | Authentication::PartiallyVerified
-            | Authentication::InProgress => None,
+            | Authentication::InProgress => self.message.take(),
         };
     }
 

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use crate::call::Call;
-use crate::call::desk::audit;
 use crate::call::desk::done;
 use crate::call::effect::Effect;
 use crate::call::facts::Party;
@@ -266,7 +265,7 @@ impl Call {
         let Some(proof) = &mut self.facts.proof else { return vec![] };
         match proof.apply(Event::Mismatched { wrong_before: 0 }, now, 0) {
             Ok(steps) => self.carry_out(steps, by.as_str(), now),
-            Err(_) => vec![audit(by, "proof_mismatch_refused", json!({}))],
+            Err(_) => vec![],
         }
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Context;
 use crate::api::replay::Replayed;
 use crate::api::replay::replay;
 use crate::app;
+use crate::call::transcript::Step;
 use crate::cli::Common;
 use crate::cli::config_with_logs;
 use crate::cli::print;
@@ -49,7 +50,13 @@ fn tell(replayed: &Replayed) {
     print(&format!("call {call} under profile {profile} ({short})"));
     for (number, step) in (1..).zip(&replayed.steps) {
         let mark = if step.compensated { ", compensated" } else { "" };
-        print(&format!("  step {number}: {} -> row {}: {}{mark}", step.state, step.row, step.next));
+        let Step { state, row, next, .. } = step;
+        let state = format!(
+            "pin {:?}, password {:?}, questions {:?}",
+            state.pin, state.password, state.questions
+        );
+        let state = state.to_lowercase();
+        print(&format!("  step {number}: {state} -> row {row}: {next}{mark}"));
     }
     for counted in &replayed.questions {
         let verdict = if counted.passed { "passed" } else { "not passed" };

@@ -47,13 +47,15 @@ impl Carrier {
                 let reset = Reset { customer, by: by.to_string(), reason, recovered, rule };
                 self.ask(call, async move {
                     let after = reset.carry_out(&world, &id, now).await;
-                    Input::SecurityReset { reply, after: after.map(after_event) }
+                    let after = after.map(|after| after_event(&world.stats, now, after));
+                    Input::SecurityReset { reply, after }
                 });
             }
             Effect::Unblock { customer, by, reason, reply } => self.ask(call, async move {
                 let by = by.to_string();
                 let unblocked = world.records.unblock(&customer, &by, &reason, Some(&id), now);
-                let after = timed("unblock", unblocked).await.map(after_event);
+                let after = timed("unblock", unblocked).await;
+                let after = after.map(|after| after_event(&world.stats, now, after));
                 Input::Unblocked { reply, after }
             }),
             Effect::FollowUp(what) => self.follow_up(what, now),

@@ -19,6 +19,7 @@ use crate::model::caller::Caller;
 use crate::model::ids::CustomerId;
 use crate::model::number::PhoneNumber;
 use crate::model::time::Now;
+use crate::model::time::Timestamp;
 use crate::sessions::Redeemed;
 
 /// What a call brings along to be looked up.

@@ -12,6 +12,7 @@ use zeroize::ZeroizeOnDrop;
 use zeroize::Zeroizing;
 
 use crate::model::digits::Positions;
+use crate::model::ids::CustomerId;
 
 /// The pepper file does not hold exactly 32 bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

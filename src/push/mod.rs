@@ -48,6 +48,7 @@ pub enum Denied {
 
 #[cfg(test)]
 pub(crate) mod fixture {
+    use crate::call::facts::QuestionKind;
     use crate::call::view::CallView;
     use crate::call::view::QuestionView;
     use crate::call::view::QuestionsView;
@@ -80,6 +81,8 @@ pub(crate) mod fixture {
             pin: None,
             password: None,
             questions: Some(QuestionsView {
+                kind: QuestionKind::Check,
+                set: "two_of_three".into(),
                 required: 1,
                 correct: 0,
                 items: vec![QuestionView {
@@ -87,11 +90,21 @@ pub(crate) mod fixture {
                     text: "How much?".into(),
                     reveal: "always",
                     blind: false,
+                    on_file: true,
                     answer: Some("THE-ANSWER".into()),
                     marked: None,
                 }],
             }),
             proof: None,
+            purpose: None,
+            party: None,
+            say: None,
+            never_say: vec![],
+            primary: None,
+            timer: None,
+            call_back: None,
+            reminder: None,
+            enrolment_required: false,
             message: None,
             actions: vec!["claim", "finish"],
             notes: vec![],

@@ -127,6 +127,8 @@ pub enum CallResult {
     PassedCompensated,
     /// The check was failed.
     Failed,
+    /// A factor failed on an account that was compensated before: failed, and a reset comes first (C44).
+    ResetRequired,
     /// Positions were given, and no attempt was made.
     Abandoned,
 }

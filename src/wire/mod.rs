@@ -4,4 +4,5 @@ pub mod desktop;
 pub mod directive;
 pub mod events;
 pub mod identity;
+pub mod outbound;
 pub mod server;

@@ -152,6 +152,7 @@ mod tests {
             name: None,
             roles: vec![TokenRole::Agent],
             queues: vec![],
+            groups: vec![],
             expires_at: Timestamp(0),
         };
         let (id, gone) = (RequestId(Number::from(7)), "01J".parse().unwrap());

@@ -1,6 +1,12 @@
 //! Calls as scripts: what the caller, the stores and the agent do, and everything that comes of it.
 
+mod after;
+mod bofe;
+mod cmg;
+mod house;
+mod laws;
 mod properties;
+mod roles;
 mod stories;
 
 use std::collections::BTreeMap;

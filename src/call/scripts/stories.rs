@@ -106,7 +106,7 @@ fn x11_an_answer_shows_only_after_the_look_is_on_record_and_only_to_its_agent() 
     call.asks("bob", Request::Reveal(birth())).does("refused not_yours");
     call.asks("ann", Request::Reveal(birth())).does("audit reveal place_of_birth");
     assert_eq!(call.answers(), [None, None, None]);
-    call.revealed("place_of_birth", "ann", Ok(Some(()))).does("ok");
+    call.revealed("place_of_birth", "ann", Ok(())).does("ok");
     assert_eq!(call.answers(), [None, Some("Ghent".into()), None]);
     assert!(
         call.view()
@@ -333,13 +333,22 @@ fn c77_an_account_that_another_call_blocked_meanwhile_cannot_pass_in_this_one() 
 }
 
 #[test]
-fn a_question_without_an_answer_on_file_cannot_be_right() {
-    let mut call = Script::failed_pin_of(Standing::Open, known_without_answers());
+fn who_has_nothing_on_file_fails_with_the_pin_and_is_not_failed_for_our_gap() {
+    let mut call = Script::delivered();
+    let by_number = Ok(NumberMatch::One(Box::new(known_without_answers())));
+    call.looked_up(Lookup { by_number, intent: IntentFound::NotPresented, alarm: None })
+        .does("audit call_classified, answer");
+    call.established().does("draw account");
+    call.drawn().does("play pin.position.2");
+    for _ in 0..2 {
+        call.waits_until_deadline();
+    }
+    call.done.clear();
     call.asks("ann", Request::Claim).does("audit call_claimed, ok");
-    let question = || "main_balance".parse().expect("a key");
-    call.asks("ann", Request::Mark { question: question(), correct: true }).does("refused not_now");
-    call.asks("ann", Request::Mark { question: question(), correct: false })
-        .does("audit question_marked, ok");
+    call.asks("ann", Request::CancelPin)
+        .does("play thanks, record Abandoned, audit pin_cancelled, ok");
+    assert_eq!(call.view().authentication, Authentication::SystemUnavailable, "c51");
+    assert!(call.view().actions.contains(&"offer_callback") || call.view().call_back.is_none());
 }
 
 #[test]

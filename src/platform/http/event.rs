@@ -62,6 +62,8 @@ pub(super) fn translate(
         intent: arrival.intent,
         claimed_customer: arrival.customer,
         handed_over_max: rules.handed_over_max,
+        purpose: None,
+        agent: None,
     };
     Some(Translated { delivered, policy: queue.and_then(|queue| queue.policy.clone()) })
 }

@@ -69,6 +69,8 @@ pub fn translate(invitation: &Invitation, rules: &Rules<'_>) -> Result<Translate
         intent: intent(invitation),
         claimed_customer: None,
         handed_over_max: rules.handed_over_max,
+        purpose: None,
+        agent: None,
     };
     Ok(Translated { delivered, policy: queue.and_then(|queue| queue.policy.clone()) })
 }

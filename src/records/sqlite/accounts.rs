@@ -235,6 +235,11 @@ pub(super) fn call_result(
         CallResult::Passed => marks.pass(db, ended, &mut account)?,
         CallResult::PassedCompensated => marks.pass_compensated(db, ended, &mut account)?,
         CallResult::Failed => marks.fail(db, ended, &mut account)?,
+        CallResult::ResetRequired => {
+            let mut facts = marks.fail(db, ended, &mut account)?;
+            facts.extend(account.apply(AccountEvent::ResetDemanded, ended.rule, ended.at));
+            facts
+        }
         CallResult::Abandoned => marks.abandon(db, ended, &mut account)?,
     };
     finish(db, ended, &account, facts, marks)

@@ -218,6 +218,9 @@ function named(call, may) {
   const ours = call.proof && PROVES.has(primary) ? proving(call.proof, may) : null;
   if (ours !== null) return ours;
   if (ASKS.has(primary)) return asking(call, may);
+  // Said already, and the client is there: the check goes on; the form comes back where nothing else can.
+  if (primary === "set_party" && call.party?.set_by === "agent" && call.party.client_present === true)
+    return first(call, may) ?? primary;
   // To end a call is what comes next only where nothing else is left to do for the caller.
   const helped = call.authentication === "authenticated" || !FINAL.has(call.authentication);
   return primary === "wrap_up" && helped ? null : primary;

@@ -230,7 +230,7 @@ export function passwordPanel(state, call, step, dead, desk) {
       h(
         "div",
         { class: "field" },
-        h("label", { for: "password-value" }, "What the caller says (spaces and capitals do not matter)"),
+        h("label", { for: "password-value" }, "What the caller says"),
         h("input", {
           id: "password-value",
           type: "password",

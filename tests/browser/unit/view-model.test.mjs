@@ -259,6 +259,16 @@ test("c13_c14_who_speaks_is_told_with_what_the_client_allows", () => {
   assert.equal(party(call("a")), null);
 });
 
+test("c13_with_the_client_there_the_check_goes_on", () => {
+  const beside = (over) => ({ role: "other", set_by: "agent", client_present: true, permission: null, ...over });
+  const step = (over, actions) =>
+    guide(STATES.cmg_pin("a", { party: beside(over), primary: "set_party", actions: ["set_party", ...actions] }), true)
+      .step;
+  assert.equal(step({}, ["collect_pin"]), "collect_pin");
+  assert.equal(step({}, []), "set_party", "the client's word is still missing");
+  assert.equal(step({ client_present: null }, ["collect_pin"]), "set_party");
+});
+
 test("c11_the_record_does_not_tick_the_party_step", () => {
   const record = { role: "client", set_by: "record", client_present: null, permission: null };
   assert.deepEqual(progressChips(STATES.cmg_party("a", { party: record })), []);
