@@ -83,6 +83,9 @@ pub(super) fn profile(sheet: &mut Sheet<'_>, profile: &Profile, places: &Places)
         }
     }
     call_back(sheet, profile, places);
+    for fault in profile.outbound.faults() {
+        sheet.complain(&places.outbound, fault);
+    }
     if let Some(transition) = &profile.transition {
         if !places.tables.contains_key("transitional") {
             let text = "[transition] leads nowhere; add [[transitional]] rows";
@@ -133,7 +136,7 @@ fn tables(sheet: &mut Sheet<'_>, places: &Places) {
         if !table.whole {
             continue;
         }
-        for fault in table::faults(&table.rows, |set| places.sets.contains_key(set)) {
+        for fault in table::faults(&table.read, |set| places.sets.contains_key(set)) {
             let row = fault.row.unwrap_or(1).saturating_sub(1);
             let place = table.spans.get(row).cloned().unwrap_or_default();
             sheet.complain(&place, format!("[[{name}]]: {}", fault.text));
@@ -147,11 +150,9 @@ fn set_faults(profile: &Profile, set: &QuestionSet) -> Vec<String> {
     if set.required == 0 || usize::from(set.required) > most {
         faults.push(format!("required = {}: write 1 to {most}", set.required));
     }
-    if let Some(draw) = set.draw {
-        if usize::from(draw) > most || draw < set.required {
-            let least = set.required;
-            faults.push(format!("draw = {draw}: write {least} to {most}, or add questions to ask"));
-        }
+    if let Some(draw) = set.draw.filter(|draw| usize::from(*draw) > most || *draw < set.required) {
+        let least = set.required;
+        faults.push(format!("draw = {draw}: write {least} to {most}, or add questions to ask"));
     }
     for (key, _) in &set.ask {
         let Some(question) = profile.question(key) else { continue };
@@ -192,13 +193,14 @@ fn call_back(sheet: &mut Sheet<'_>, profile: &Profile, places: &Places) {
             sheet.complain(&places.call_back, text);
         }
     }
-    if let Some(set) = profile.question_set(&rule.set) {
-        if set.draw != Some(set.required) {
+    for name in [Some(&rule.set), rule.early_set.as_ref()].into_iter().flatten() {
+        let set = profile.question_set(name);
+        if let Some(set) = set.filter(|set| set.draw != Some(set.required)) {
             let text = format!(
-                "[questions.{}]: a call back passes with every answer right; write draw = {} (C57)",
-                rule.set, set.required
+                "[questions.{name}]: a call back passes with every answer right; write draw = {} (C57)",
+                set.required
             );
-            let place = places.sets.get(&rule.set).cloned().unwrap_or_default();
+            let place = places.sets.get(name).cloned().unwrap_or_default();
             sheet.complain(&place, text);
         }
     }

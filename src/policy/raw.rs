@@ -13,6 +13,7 @@ use toml::Spanned;
 
 use crate::model::caller::NumberTrust;
 use crate::model::ids::FactKey;
+use crate::policy::CaptureRules;
 use crate::policy::Lanes;
 use crate::policy::PartyRule;
 use crate::policy::questions::Question;
@@ -67,6 +68,17 @@ impl Default for RawCapture {
             digit_timeout_ms: 8_000,
             reprompts: 2,
             customer_number_timeout_ms: 20_000,
+        }
+    }
+}
+
+impl RawCapture {
+    pub(super) fn rules(&self) -> CaptureRules {
+        CaptureRules {
+            attempts: self.attempts,
+            digit_timeout: Duration::from_millis(self.digit_timeout_ms.into()),
+            reprompts: self.reprompts,
+            customer_number_timeout: Duration::from_millis(self.customer_number_timeout_ms.into()),
         }
     }
 }

@@ -20,7 +20,6 @@ use crate::model::ids::FactKey;
 use crate::outbound;
 use crate::policy::BadProfile;
 use crate::policy::CallBackRule;
-use crate::policy::CaptureRules;
 use crate::policy::Profile;
 use crate::policy::Transition;
 use crate::policy::proof;
@@ -69,7 +68,7 @@ const KEYS: &[&str] = &[
 /// A table with the lines of its rows, for messages.
 #[derive(Default)]
 pub(super) struct Rows {
-    pub(super) rows: Vec<Row>,
+    pub(super) read: Vec<Row>,
     pub(super) spans: Vec<Range<usize>>,
     /// Whether every row could be read; only then a proof says something.
     pub(super) whole: bool,
@@ -82,6 +81,7 @@ pub(super) struct Places {
     pub(super) block: Range<usize>,
     pub(super) call_back: Range<usize>,
     pub(super) capture: Range<usize>,
+    pub(super) outbound: Range<usize>,
     pub(super) say: Range<usize>,
     pub(super) transition: Range<usize>,
     pub(super) unknown_situations: Vec<String>,
@@ -165,21 +165,8 @@ pub(super) fn profile(file: &str, text: &str) -> Result<Profile, BadProfile> {
 }
 
 fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Profile {
-    for key in top.keys().filter(|key| !KEYS.contains(&key.get_ref().as_ref())) {
-        let known = KEYS.join(", ");
-        sheet.complain(
-            &key.span(),
-            format!("unknown key `{}`; write one of {known}", key.get_ref()),
-        );
-    }
-    let mut places = Places {
-        block: span_of(top, "block"),
-        call_back: span_of(top, "call_back"),
-        capture: span_of(top, "capture"),
-        say: span_of(top, "say"),
-        transition: span_of(top, "transition"),
-        ..Places::default()
-    };
+    unknown_keys(sheet, top);
+    let mut places = Places::of(top);
     let block: BlockRule = section(sheet, top, "block").unwrap_or_default();
     let capture: RawCapture = section(sheet, top, "capture").unwrap_or_default();
     let wrap_up: RawWrapUp = section(sheet, top, "wrap_up").unwrap_or_default();
@@ -190,11 +177,7 @@ fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Profile {
     let transition: Option<Transition> = section(sheet, top, "transition");
     let call_back: Option<CallBackRule> = section(sheet, top, "call_back");
     let follow_up: follow_up::Rules = section(sheet, top, "follow_up").unwrap_or_default();
-    let at = span_of(top, "outbound");
     let outbound: outbound::rules::Rules = section(sheet, top, "outbound").unwrap_or_default();
-    for fault in outbound.faults() {
-        sheet.complain(&at, fault);
-    }
     let catalogue = catalogue(sheet, top);
     let sets = sets(sheet, top, &catalogue, &mut places);
     for name in ["any", "app_authenticated", "verified_number", "unverified", "transitional"] {
@@ -202,13 +185,7 @@ fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Profile {
             places.tables.insert(name, rows);
         }
     }
-    let head: Head = {
-        let mut table = DeTable::new();
-        table.extend(HEAD.iter().filter_map(|key| top.remove_entry(*key)));
-        let table = DeValue::Table(table);
-        // What could not be read was complained of; the rest is looked at all the same.
-        sheet.read("profile", Spanned::new(0..0, table)).unwrap_or_default()
-    };
+    let head = head(sheet, top);
     let profile = Profile {
         name: head.name,
         hash: ids::hex(&Sha256::digest(sheet.text.as_bytes())),
@@ -217,14 +194,7 @@ fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Profile {
         outbound,
         number_trust: head.number_trust,
         number_age: DAY * u32::from(head.number_age_days),
-        capture: CaptureRules {
-            attempts: capture.attempts,
-            digit_timeout: Duration::from_millis(capture.digit_timeout_ms.into()),
-            reprompts: capture.reprompts,
-            customer_number_timeout: Duration::from_millis(
-                capture.customer_number_timeout_ms.into(),
-            ),
-        },
+        capture: capture.rules(),
         block,
         lanes: head.lanes,
         party: head.party,
@@ -239,24 +209,47 @@ fn sections<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Profile {
         sets,
         tables: CallerClass::ALL
             .into_iter()
-            .map(|class| (class, places.table(class.word()).rows.clone()))
+            .map(|class| (class, places.table(class.word()).read.clone()))
             .collect(),
-        transitional: places.tables.get("transitional").map(|t| t.rows.clone()).unwrap_or_default(),
+        transitional: places.tables.get("transitional").map(|t| t.read.clone()).unwrap_or_default(),
     };
     proof::profile(sheet, &profile, &places);
     profile
 }
 
-impl Places {
-    /// The table of a class: its own, or `[[any]]`.
-    pub(super) fn table(&self, class: &str) -> &Rows {
-        const NONE: &Rows = &Rows { rows: vec![], spans: vec![], whole: true };
-        self.tables.get(class).or_else(|| self.tables.get("any")).unwrap_or(NONE)
+fn unknown_keys(sheet: &mut Sheet<'_>, top: &DeTable<'_>) {
+    for key in top.keys().filter(|key| !KEYS.contains(&key.get_ref().as_ref())) {
+        let text = format!("unknown key `{}`; write one of {}", key.get_ref(), KEYS.join(", "));
+        sheet.complain(&key.span(), text);
     }
 }
 
-fn span_of(top: &DeTable<'_>, name: &str) -> Range<usize> {
-    top.get(name).map(Spanned::span).unwrap_or_default()
+fn head<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> Head {
+    let mut table = DeTable::new();
+    table.extend(HEAD.iter().filter_map(|key| top.remove_entry(*key)));
+    // What could not be read was complained of; the rest is looked at all the same.
+    sheet.read("profile", Spanned::new(0..0, DeValue::Table(table))).unwrap_or_default()
+}
+
+impl Places {
+    fn of(top: &DeTable<'_>) -> Self {
+        let span_of = |name: &str| top.get(name).map(Spanned::span).unwrap_or_default();
+        Self {
+            block: span_of("block"),
+            call_back: span_of("call_back"),
+            capture: span_of("capture"),
+            outbound: span_of("outbound"),
+            say: span_of("say"),
+            transition: span_of("transition"),
+            ..Self::default()
+        }
+    }
+
+    /// The table of a class: its own, or `[[any]]`.
+    pub(super) fn table(&self, class: &str) -> &Rows {
+        const NONE: &Rows = &Rows { read: vec![], spans: vec![], whole: true };
+        self.tables.get(class).or_else(|| self.tables.get("any")).unwrap_or(NONE)
+    }
 }
 
 fn section<'a, T: Deserialize<'a>>(
@@ -275,18 +268,18 @@ fn rows<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>, name: &str) -> Option<
         sheet.complain(&span, format!("{name}: write rows, [[{name}]]"));
         return None;
     };
-    let mut read = Rows { whole: true, ..Rows::default() };
+    let mut table = Rows { whole: true, ..Rows::default() };
     for (number, row) in (1..).zip(written) {
         let span = row.span();
         match sheet.read::<Row>(&format!("[[{name}]] row {number}"), row) {
             Some(row) => {
-                read.rows.push(row);
-                read.spans.push(span);
+                table.read.push(row);
+                table.spans.push(span);
             }
-            None => read.whole = false,
+            None => table.whole = false,
         }
     }
-    Some(read)
+    Some(table)
 }
 
 fn catalogue<'a>(sheet: &mut Sheet<'a>, top: &mut DeTable<'a>) -> BTreeMap<FactKey, Question> {

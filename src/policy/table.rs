@@ -282,7 +282,7 @@ struct Region {
 }
 
 impl Region {
-    fn holds(&self, state: State) -> bool {
+    fn holds(self, state: State) -> bool {
         self.pin.is_none_or(|pin| pin == state.pin)
             && self.password.is_none_or(|password| password == state.password)
             && self.questions.is_none_or(|questions| questions == state.questions)
@@ -311,10 +311,10 @@ fn regions(holds: impl Fn(State) -> bool) -> Vec<Region> {
             |wide| wide.pin = None,
         ];
         for column in widen {
-            let mut wider = around;
-            column(&mut wider);
-            if states().filter(|state| wider.holds(*state)).all(&holds) {
-                around = wider;
+            let mut larger = around;
+            column(&mut larger);
+            if states().filter(|state| larger.holds(*state)).all(&holds) {
+                around = larger;
             }
         }
         found.push(around);

@@ -45,7 +45,7 @@ fn keys(names: &[&str]) -> Vec<FactKey> {
     names.iter().map(|name| key(name)).collect()
 }
 
-fn right<'a>(keys: &'a [FactKey]) -> Vec<&'a FactKey> {
+fn right(keys: &[FactKey]) -> Vec<&FactKey> {
     keys.iter().collect()
 }
 
@@ -201,13 +201,13 @@ fn b12_the_five_questions_are_the_sources_own_in_their_order() {
 #[test]
 fn b09_x11_under_bofe_answers_show_by_the_reveal_rule_and_under_cmg_never() {
     let bofe = profile("bofe");
-    for (_, set) in &bofe.sets {
+    for set in bofe.sets.values() {
         for (key, _) in &set.ask {
             assert_eq!(bofe.reveal(set, key), Reveal::OnClick);
         }
     }
     for cmg in [profile("cmg"), profile("cmg-hardened")] {
-        for (_, set) in &cmg.sets {
+        for set in cmg.sets.values() {
             let revealing = QuestionSet { reveal: Reveal::Always, ..set.clone() };
             for (key, _) in &set.ask {
                 assert_eq!(cmg.reveal(&revealing, key), Reveal::Blind, "{key}");
@@ -376,12 +376,7 @@ fn x15_x24_literal_profiles_warn_and_hardened_ones_have_nothing_to_warn_of() {
 // --- the decision table of cmg (requirements §2) ---
 
 /// The eight rows, and what the source says of each input.
-fn outcome(
-    pin: bool,
-    password: bool,
-    question: bool,
-    compensated_before: bool,
-) -> (&'static str, bool) {
+fn outcome([pin, password, question, compensated_before]: [bool; 4]) -> (&'static str, bool) {
     match (pin, password, question, compensated_before) {
         (true, true, _, _) => ("authenticated", false),
         (true, false, _, true) | (false, true, _, true) => ("reset_required", false),
@@ -458,8 +453,9 @@ fn c44_c45_x04_after_a_compensated_pass_one_wrong_factor_demands_a_reset_and_no_
 #[test]
 fn c35_c40_x04_all_sixteen_inputs_come_out_as_the_source_says() {
     for bits in 0..16_u8 {
-        let [pin, password, question, compensated] = [1, 2, 4, 8].map(|bit| bits & bit != 0);
-        let expected = outcome(pin, password, question, compensated);
+        let input = [1, 2, 4, 8].map(|bit| bits & bit != 0);
+        let [pin, password, question, compensated] = input;
+        let expected = outcome(input);
         for class in CallerClass::ALL {
             for hardened in [profile("cmg"), profile("cmg-hardened")] {
                 let state = State {
@@ -574,10 +570,10 @@ fn x23_a_value_that_identified_the_caller_is_never_asked() {
 
 #[test]
 fn c24_x35_two_questions_are_drawn_from_six_and_not_by_the_agent() {
+    const ROUNDS: u32 = 15_000;
     let cmg = profile("cmg");
     assert_eq!(asked(&cmg, "security"), SIX);
     let mut seen: BTreeMap<Vec<FactKey>, u32> = BTreeMap::new();
-    const ROUNDS: u32 = 15_000;
     for seed in 0..ROUNDS {
         let two = drawn(&cmg, "security", &pool(), seed.into()).expect("questions");
         assert!(two.len() == 2 && two[0] != two[1]);
