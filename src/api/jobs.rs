@@ -65,7 +65,7 @@ pub async fn list(
     })?;
     let kind = asked.kind.as_deref().map(kind).transpose()?;
     let customer = asked.customer.map(TryInto::try_into).transpose().map_err(|_| {
-        ApiError::bad("invalid_customer", "a customer id has 1 to 128 printable characters")
+        ApiError::bad("invalid_customer_id", "a customer id has 1 to 128 printable characters")
     })?;
     let filter = JobFilter { customer, kind, open: asked.open, after: asked.after.map(JobId) };
     let limit = asked.limit.unwrap_or(PAGE).clamp(1, PAGE);

@@ -35,9 +35,9 @@ use crate::records::audit::Head;
 use crate::records::sqlite::SqliteRecords;
 
 /// One engine under test: how to open what lies in a folder.
-type Open<R> = fn(&Path) -> Result<R, RecordsError>;
+pub(super) type Open<R> = fn(&Path) -> Result<R, RecordsError>;
 
-fn sqlite(folder: &Path) -> Result<SqliteRecords, RecordsError> {
+pub(super) fn sqlite(folder: &Path) -> Result<SqliteRecords, RecordsError> {
     SqliteRecords::open(&folder.join("records.db"))
 }
 
@@ -52,6 +52,8 @@ macro_rules! conformance {
         }
     };
 }
+
+pub(super) use conformance;
 
 conformance!(sqlite:
     p04_an_equal_row_changes_nothing,
@@ -75,8 +77,8 @@ conformance!(sqlite:
     p16_every_change_is_in_the_audit_chain,
 );
 
-const NOW: Timestamp = Timestamp(1_795_305_600_000);
-const RULE: BlockRule = BlockRule { failed_calls: 3, wrong_entries: 6 };
+pub(super) const NOW: Timestamp = Timestamp(1_795_305_600_000);
+pub(super) const RULE: BlockRule = BlockRule { failed_calls: 3, wrong_entries: 6 };
 
 async fn p04_an_equal_row_changes_nothing<R: Records>(open: Open<R>, folder: &Path) {
     let records = open(folder).expect("opens");
@@ -436,24 +438,29 @@ async fn p16_every_change_is_in_the_audit_chain<R: Records>(open: Open<R>, folde
     assert_eq!(audit::verify(Head::default(), all).expect("goes on").number, 9);
 }
 
-async fn enrolled<R: Records>(open: Open<R>, folder: &Path) -> R {
+pub(super) async fn enrolled<R: Records>(open: Open<R>, folder: &Path) -> R {
     let records = open(folder).expect("opens");
     enrol(&records, "c-1").await;
     records
 }
 
-async fn enrol(records: &impl Records, name: &str) {
+pub(super) async fn enrol(records: &impl Records, name: &str) {
     let version = records.next_pin_version(&id(name)).await.expect("read");
     let row = Enrolment { pin: Some(pin(version)), ..row(customer(name)) };
     records.import(vec![row], NOW).await.expect("imported");
 }
 
-async fn judged(records: &impl Records, name: &str, last: bool, how: Settlement) -> AccountAfter {
+pub(super) async fn judged(
+    records: &impl Records,
+    name: &str,
+    last: bool,
+    how: Settlement,
+) -> AccountAfter {
     let attempt = records.reserve(entry(name, 1, last)).await.expect("reserved");
     records.settle(attempt, how, NOW).await.expect("settled")
 }
 
-async fn result(records: &impl Records, name: &str, result: CallResult) -> AccountAfter {
+pub(super) async fn result(records: &impl Records, name: &str, result: CallResult) -> AccountAfter {
     records.call_result(&call(name), &id("c-1"), result, RULE, NOW).await.expect("stored")
 }
 
@@ -466,11 +473,11 @@ fn entry(name: &str, entry: u8, last: bool) -> Reservation {
     Reservation { call, customer, entry, last, positions: Positions::FIRST, rule: RULE, at: NOW }
 }
 
-fn row(customer: Customer) -> Enrolment {
+pub(super) fn row(customer: Customer) -> Enrolment {
     Enrolment { customer, pin: None, password: None }
 }
 
-fn pin(pin_version: u32) -> SealedPin {
+pub(super) fn pin(pin_version: u32) -> SealedPin {
     SealedPin {
         pin_version,
         salt: vec![1; 16],
@@ -482,7 +489,7 @@ fn pin(pin_version: u32) -> SealedPin {
     }
 }
 
-fn customer(name: &str) -> Customer {
+pub(super) fn customer(name: &str) -> Customer {
     Customer {
         id: id(name),
         keypad_id: None,
@@ -497,10 +504,10 @@ fn customer(name: &str) -> Customer {
     }
 }
 
-fn id(text: &str) -> CustomerId {
+pub(super) fn id(text: &str) -> CustomerId {
     text.parse().expect("an id")
 }
 
-fn call(text: &str) -> CallId {
+pub(super) fn call(text: &str) -> CallId {
     text.parse().expect("an id")
 }

@@ -176,13 +176,16 @@ pub(super) fn due(
     let stored = high_water(db)?;
     let mut high = stored;
     let now = high.observe(now);
-    if now < stored.0 || now.since(stored.0) >= MARK_EVERY {
-        db.prepare_cached("UPDATE high_water SET at = ?1")?.execute([signed(now.0)])?;
-    }
     let mut select =
         db.prepare_cached("SELECT id FROM jobs WHERE due <= ?1 ORDER BY due, id LIMIT ?2")?;
     let found = select.query_map((signed(now.0), rows(limit)), |row| Ok(JobId(row.get(0)?)))?;
-    Ok(found.collect::<Result<_, _>>()?)
+    let found: Vec<_> = found.collect::<Result<_, _>>()?;
+    let moved = now < stored.0 || now.since(stored.0) >= MARK_EVERY;
+    // What was found due once stays due.
+    if moved || !found.is_empty() {
+        db.prepare_cached("UPDATE high_water SET at = ?1")?.execute([signed(now.0)])?;
+    }
+    Ok(found)
 }
 
 pub(super) fn list(

@@ -39,6 +39,10 @@ pub(super) fn put_mark(
     if let Some(before) = self::mark(db, registry, call)? {
         return Ok(if before == mark { Marking::Stored } else { Marking::Conflict(before) });
     }
+    let mut known = db.prepare_cached("SELECT 1 FROM customers WHERE id = ?1")?;
+    if !known.exists([customer.as_str()])? {
+        return Err(RecordsError::NoSuch("customer"));
+    }
     db.prepare_cached("INSERT INTO marks VALUES (?1, ?2, ?3, ?4, ?5)")?.execute((
         word(registry),
         call.as_str(),
