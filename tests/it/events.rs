@@ -226,11 +226,38 @@ fn c34_silence_is_answered_with_the_prompt_once_more_for_a_platform_that_waits()
 }
 
 #[test]
+fn d04_c33_an_agent_asks_for_the_pin_while_the_caller_talks() {
+    let daemon = Daemon::start(CUSTOMERS);
+    let (platform, desktop) = (Platform::new(&daemon), Desktop::agent(&daemon, "agent-1"));
+    let begun = platform.delivered("c-1", ONE);
+    let call = begun["call"].as_str().expect("an id");
+    assert_eq!(desktop.request("claim", call, &json!({})), "ok");
+    assert_eq!(desktop.request("cancel_pin", call, &json!({})), "ok");
+    let (_, routed) = platform.directive("c-1", 1, 25);
+    let directive = &routed["directive"];
+    assert_eq!((&directive["do"], &directive["version"]), (&json!("route"), &json!(2)));
+    let asked = thread::scope(|scope| {
+        let waits = scope.spawn(|| platform.directive("c-1", 2, 25).1);
+        assert_eq!(desktop.request("collect_pin", call, &json!({})), "ok");
+        waits.join().expect("an answer")
+    });
+    assert_eq!(asked["directive"]["do"], "collect_digit", "{asked}");
+    let (heard, last) = platform.keys_pin("c-1", asked, "9081726");
+    assert_eq!(heard.len(), 3, "{heard:?}");
+    assert_eq!(
+        (&last["directive"]["do"], &last["authentication"]),
+        (&json!("route"), &json!("authenticated"))
+    );
+}
+
+#[test]
 fn d02_o01_a_call_of_ours_is_shown_as_outbound() {
     let daemon = Daemon::start(CUSTOMERS);
     let (platform, desktop) = (Platform::new(&daemon), Desktop::agent(&daemon, "agent-1"));
     let fields = json!({ "direction": "outbound", "customer_id": "1001", "dnis": ONE });
-    platform.send("delivered", "c-1", &fields);
+    let answer = platform.send("delivered", "c-1", &fields);
+    let directive = &answer["directive"];
+    assert_eq!((&directive["do"], &directive["to"]), (&json!("route"), &Value::Null));
     let shown = desktop.wait_for("c-1", "the class", |call| !call["class"].is_null());
     assert_eq!(shown["direction"], "outbound");
 }

@@ -91,9 +91,9 @@ impl Orders {
         Ends::After(PHRASE * (phrases + 1))
     }
 
-    /// The call sends its caller on.
+    /// The call sends its caller on. A call of ours goes on as dialled.
     pub(super) fn route(&mut self, to: &str, call: &CallId) {
-        let (to, queue) = (Some(to.to_owned()), self.queue.clone());
+        let (to, queue) = (self.home.as_ref().map(|_| to.to_owned()), self.queue.clone());
         self.order(Order::Route { to, queue, call: Some(call.clone()) });
     }
 
@@ -207,5 +207,8 @@ mod tests {
         let mut orders = orders(Direction::Outbound);
         orders.settle(&call());
         assert_eq!(told(&orders), r#"1 "route" null []"#);
+        orders.play(Prompt::Thanks);
+        orders.route("sip:q@h", &call());
+        assert_eq!(told(&orders), r#"2 "route" null ["thanks"]"#);
     }
 }
