@@ -1,6 +1,7 @@
 //! The eight rows of the child-maintenance table (requirements §2) with whole calls: a caller keys, an agent asks, and both platforms tell the same story.
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
+use rusqlite::Connection;
 use serde_json::Value;
 use serde_json::json;
 
@@ -9,6 +10,7 @@ use crate::harness::Daemon;
 use crate::harness::OFFICE;
 use crate::harness::call;
 use crate::harness::desktop::Desktop;
+use crate::harness::platform::Platform;
 use crate::harness::poll;
 use crate::promises::Disk;
 
@@ -16,6 +18,8 @@ const PIN: &str = "9081726";
 /// Wrong at every position.
 const WRONG: &str = "3333333";
 const PASSWORD: &str = "blue heron";
+/// Our half of a letter's code pair, and the customer's.
+const LETTER: (&str, &str) = ("135790", "482915");
 const FACTS: [(&str, &str); 6] = [
     ("qc_date_of_birth", "2011-02-03"),
     ("employer", "Harbour Bakery"),
@@ -60,7 +64,7 @@ const TABLE: [Row; 8] = [
 
 /// What brings a call in and its keys.
 #[derive(Clone, Copy, Debug)]
-enum Platform {
+enum Over {
     Sip,
     Http,
 }
@@ -80,7 +84,7 @@ fn number(row: usize) -> String {
     format!("+44207946010{row}")
 }
 
-impl Platform {
+impl Over {
     /// Brings in a call that keys this PIN, until the machine has nothing more to ask; the platform's id.
     fn places(self, daemon: &Daemon, from: &str, pin: &str, nth: usize) -> String {
         match self {
@@ -89,79 +93,77 @@ impl Platform {
                 report["call_id"].as_str().expect("an id").to_owned()
             }
             Self::Http => {
-                let platform = HttpPlatform::new(daemon, &format!("http-{from}-{nth}"));
-                platform.calls(from, pin);
-                platform.call
+                let (platform, call) = (Platform::new(daemon), format!("http-{from}-{nth}"));
+                let begun = platform.delivered(&call, from);
+                let _ = platform.keys_pin(&call, begun, pin);
+                call
             }
         }
     }
 }
 
-/// A platform that posts events and follows directives.
-struct HttpPlatform<'a> {
-    daemon: &'a Daemon,
-    token: String,
-    call: String,
-}
-
-impl<'a> HttpPlatform<'a> {
-    fn new(daemon: &'a Daemon, call: &str) -> Self {
-        Self { daemon, token: daemon.token("platform", "exchange"), call: call.to_owned() }
-    }
-
-    /// Posts an event; the directive that comes back.
-    fn posts(&self, nth: usize, kind: &str, fields: &Value) -> Value {
-        let mut event = json!({
-            "event_id": format!("{}-{nth}", self.call), "call_id": self.call, "at": "2026-11-22T10:00:00Z",
-            "platform": "exchange", "type": kind,
-        });
-        for (name, value) in fields.as_object().into_iter().flatten() {
-            event[name] = value.clone();
-        }
-        let (status, answer) = self.daemon.ask("POST", "/v1/events", &self.token, Some(&event));
-        assert_eq!((status, &answer["accepted"]), (200, &json!(1)), "{kind}: {answer}");
-        answer["calls"][0]["directive"].clone()
-    }
-
-    fn calls(&self, from: &str, pin: &str) {
-        let delivered = json!({
-            "direction": "inbound", "ani": from, "cli": from, "dnis": "+448000000000", "attestation": "A",
-            "trunk": "office",
-        });
-        let directive = self.posts(0, "delivered", &delivered);
-        self.keys(pin, directive);
-    }
-
-    /// Presses what is asked for, until nothing is.
-    fn keys(&self, pin: &str, mut directive: Value) {
-        for nth in 1..20 {
-            if directive["do"] != "collect_digit" {
-                return;
-            }
-            let position = directive["position"].as_u64().expect("a position");
-            let place = usize::try_from(position).expect("small") - 1;
-            let digit = &pin[place..=place];
-            let key = json!({ "digit": digit, "duration_ms": 80 });
-            directive = self.posts(nth, "digit_generated", &key);
-        }
-        panic!("asked without end: {directive}");
-    }
-}
-
-/// The agent's part of the check; the last state.
-fn checks(agent: &Desktop, platform_call: &str, row: Row) -> Value {
+/// The agent takes an inbound call that the machine has done with.
+fn takes(agent: &Desktop, platform_call: &str) -> String {
     let with_agent =
         |call: &Value| call["media"] == "handed_over" && call["pin"]["result"] != Value::Null;
     let state = agent.wait_for(platform_call, "the call is with an agent", with_agent);
     let call = state["id"].as_str().expect("an id").to_owned();
-    let asks = |word: &str, fields: Value| agent.request(word, &call, &fields);
-    assert_eq!(asks("claim", json!({})), "ok");
+    assert_eq!(agent.request("claim", &call, &json!({})), "ok");
     assert_eq!(
-        asks("password", json!({ "value": PASSWORD })),
+        agent.request("password", &call, &json!({ "value": PASSWORD })),
         "not_now",
         "c11: nobody is asked whose role is unknown"
     );
+    assert_eq!(agent.request("set_party", &call, &json!({ "role": "client" })), "ok");
+    call
+}
+
+/// A call of ours that the platform reports: our proof by letter, the role, and the PIN while agent and client talk.
+fn places_outbound(daemon: &Daemon, agent: &Desktop, nth: usize, pin: &str) -> String {
+    let (platform, id) = (Platform::new(daemon), format!("out-{nth}"));
+    let fields = json!({
+        "direction": "outbound", "ani": "+448000000000", "dnis": number(nth),
+        "customer_id": format!("200{nth}"), "trunk": "office",
+    });
+    let begun = platform.send("delivered", &id, &fields);
+    let state = agent.wait_for(&id, "the call is there", |call| call["direction"] == "outbound");
+    let call = state["id"].as_str().expect("an id").to_owned();
+    let asks = |word: &str, fields: Value| agent.request(word, &call, &fields);
+    assert_eq!(asks("claim", json!({})), "ok");
     assert_eq!(asks("set_party", json!({ "role": "client" })), "ok");
+    for word in ["collect_pin", "finish"] {
+        assert_eq!(asks(word, json!({})), "not_now", "o01: {word} before our proof");
+    }
+    assert_eq!(asks("prove", json!({ "method": "letter" })), "ok");
+    assert_eq!(asks("proof", json!({ "result": "accepted" })), "ok");
+    let theirs = json!({ "question": "letter_code", "value": LETTER.1 });
+    assert_eq!(asks("answer", theirs), "ok");
+    let before = begun["directive"]["version"].as_u64().unwrap_or_default();
+    assert_eq!(asks("collect_pin", json!({})), "ok");
+    let (_, asked) = platform.directive(&id, before, 20);
+    let asked = if asked["directive"].is_object() { asked } else { json!({ "directive": asked }) };
+    assert_eq!(asked["directive"]["do"], "collect_digit", "{asked}");
+    let _ = platform.keys_pin(&id, asked, pin);
+    let keyed = |call: &Value| !call["pin"]["result"].is_null();
+    agent.wait_for(&id, "the end of the PIN", keyed);
+    id
+}
+
+/// Puts a letter with a code pair into every customer's hands, as the records keep it.
+fn writes_letters(daemon: &mut Daemon) {
+    daemon.kill9();
+    let db = Connection::open(daemon.path("records.db")).expect("the records open");
+    for n in 1..=TABLE.len() {
+        let pair = (format!("200{n}"), LETTER.0, LETTER.1);
+        db.execute("INSERT INTO letter_codes VALUES (?1, ?2, ?3, 0)", pair).expect("a pair");
+    }
+    drop(db);
+    daemon.restart();
+}
+
+/// The agent's part of the check behind role and PIN; the last state.
+fn checks(agent: &Desktop, platform_call: &str, call: &str, row: Row) -> Value {
+    let asks = |word: &str, fields: Value| agent.request(word, call, &fields);
     let said = if row.password { " Blue  Heron" } else { "grey heron" };
     assert_eq!(asks("password", json!({ "value": said })), "ok");
     if let Some(right) = row.question {
@@ -195,14 +197,14 @@ fn checks(agent: &Desktop, platform_call: &str, row: Row) -> Value {
 }
 
 /// Plays a row, with the earlier call that it needs.
-fn plays(daemon: &Daemon, agent: &Desktop, platform: Platform, nth: usize) -> Vec<String> {
+fn plays(daemon: &Daemon, agent: &Desktop, platform: Over, nth: usize) -> Vec<String> {
     let row = TABLE[nth - 1];
     let mut calls = vec![];
     let mut play = |row: Row| {
         let pin = if row.pin { PIN } else { WRONG };
         let id = platform.places(daemon, &number(nth), pin, calls.len());
-        let last = checks(agent, &id, row);
-        let call = last["id"].as_str().expect("an id").to_owned();
+        let call = takes(agent, &id);
+        let last = checks(agent, &id, &call, row);
         if last["reminder"].is_string() {
             assert_eq!(agent.request("acknowledge", &call, &json!({})), "ok");
         }
@@ -268,7 +270,7 @@ fn c35_to_c40_c44_x04_the_eight_rows_by_sip_calls() {
     let daemon = daemon();
     let agent = Desktop::agent(&daemon, "alice");
     for nth in 1..=TABLE.len() {
-        plays(&daemon, &agent, Platform::Sip, nth);
+        plays(&daemon, &agent, Over::Sip, nth);
     }
 }
 
@@ -278,12 +280,39 @@ fn c35_to_c40_d02_the_same_script_over_both_platforms_leaves_the_same_trail() {
     let other = self::daemon();
     let (agent, peer) = (Desktop::agent(&daemon, "alice"), Desktop::agent(&other, "alice"));
     for nth in 1..=TABLE.len() {
-        let by_sip = plays(&daemon, &agent, Platform::Sip, nth);
-        let by_http = plays(&other, &peer, Platform::Http, nth);
+        let by_sip = plays(&daemon, &agent, Over::Sip, nth);
+        let by_http = plays(&other, &peer, Over::Http, nth);
         let trails = poll("both trails are written", || {
-            let trails = (trail(&daemon, &by_sip), trail(&other, &by_http));
+            let mut trails = (trail(&daemon, &by_sip), trail(&other, &by_http));
+            trails.0.sort();
+            trails.1.sort();
             (trails.0.len() == trails.1.len()).then_some(trails)
         });
         assert_eq!(trails.0, trails.1, "row {nth}");
+    }
+}
+
+#[test]
+fn c58_to_c64_o01_o03_x32_the_eight_rows_by_outbound_calls_of_an_http_platform() {
+    let mut daemon = daemon();
+    writes_letters(&mut daemon);
+    let agent = Desktop::agent(&daemon, "alice");
+    for nth in 1..=TABLE.len() {
+        let row = TABLE[nth - 1];
+        if row.noted {
+            let id = Over::Http.places(&daemon, &number(nth), PIN, 0);
+            let call = takes(&agent, &id);
+            checks(&agent, &id, &call, TABLE[3]);
+            assert_eq!(agent.request("wrap_up", &call, &json!({ "outcome": "done" })), "ok");
+        }
+        let pin = if row.pin { PIN } else { WRONG };
+        let id = places_outbound(&daemon, &agent, nth, pin);
+        let call = agent.states_of(&id)[0]["id"].as_str().expect("an id").to_owned();
+        let last = checks(&agent, &id, &call, row);
+        let recovery = last["questions"]["kind"] == "call_back";
+        assert_eq!(recovery, row.outcome == "failed", "c65: {last}");
+        let offered = last["actions"].to_string().contains("offer_callback");
+        assert!(!offered, "c65: no call-back on a call of ours");
+        assert_eq!(agent.request("wrap_up", &call, &json!({ "outcome": "done" })), "ok");
     }
 }
