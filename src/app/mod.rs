@@ -96,9 +96,8 @@ pub struct Running {
 pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running> {
     let metrics = telemetry::start_metrics()?;
     let config = prepared.config.clone();
-    let clock = Clock::start_ahead(config.rehearsal.clock_ahead);
+    let (clock, wall) = clocks(&config);
     let (tasks, stops) = (TaskTracker::new(), Stops::default());
-    let wall: Wall = Arc::new(move || clock.wall());
     let Stores { records, pins, local_key } = stores;
     let sessions: Arc<dyn Sessions> = Arc::new(MemorySessions::new(INTENTS_MAX, Arc::clone(&wall)));
     let hub = Hub::new(rand::random(), TOMBSTONES);
@@ -151,8 +150,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         pages: web::pages(),
     };
     tasks.spawn(crate::api::server::serve(http, state, tasks.clone(), stops.sockets.clone()));
-    tasks.spawn(outbox.run(stops.sockets.clone()));
-    tasks.spawn(upkeep(metrics, stops.sockets.clone()));
+    tasks.spawn(background(metrics, outbox, stops.sockets.clone()));
     lifecycle::ready(&tasks, stops.sockets.clone());
     Ok(Running {
         http: http_address,
@@ -166,6 +164,20 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         stops,
         grace: config.shutdown.grace,
     })
+}
+
+fn clocks(config: &Config) -> (Clock, Wall) {
+    let clock = Clock::start_ahead(config.rehearsal.clock_ahead);
+    (clock, Arc::new(move || clock.wall()))
+}
+
+/// What goes on beside the calls.
+async fn background(
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    outbox: Outbox,
+    stop: CancellationToken,
+) {
+    tokio::join!(upkeep(metrics, stop.clone()), outbox.run(stop));
 }
 
 /// What follows calls goes out beside the records, unless configured otherwise.
