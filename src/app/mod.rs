@@ -108,9 +108,8 @@ pub struct Running {
 pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running> {
     let metrics = telemetry::start_metrics()?;
     let config = prepared.config.clone();
-    let clock = Clock::start_ahead(config.rehearsal.clock_ahead);
+    let (clock, wall) = clocks(&config);
     let (tasks, stops) = (TaskTracker::new(), Stops::default());
-    let wall: Wall = Arc::new(move || clock.wall());
     let Stores { records, pins, local_key } = stores;
     let sessions: Arc<dyn Sessions> = Arc::new(MemorySessions::new(INTENTS_MAX, Arc::clone(&wall)));
     let hub = Hub::new(rand::random(), TOMBSTONES);
@@ -184,8 +183,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         state.records.archive_profile(&profile.hash, &profile.name, &profile.text).await?;
     }
     tasks.spawn(crate::api::server::serve(http, state, tasks.clone(), stops.sockets.clone()));
-    tasks.spawn(outbox.run(stops.sockets.clone()));
-    tasks.spawn(upkeep(metrics, stops.sockets.clone()));
+    tasks.spawn(background(metrics, outbox, stops.sockets.clone()));
     lifecycle::ready(&tasks, stops.sockets.clone());
     Ok(Running {
         http: http_address,
@@ -213,6 +211,20 @@ fn alarms(guard: Arc<Guard>, clock: Clock) -> Alarms {
         };
         alarms.map(told).collect()
     })
+}
+
+fn clocks(config: &Config) -> (Clock, Wall) {
+    let clock = Clock::start_ahead(config.rehearsal.clock_ahead);
+    (clock, Arc::new(move || clock.wall()))
+}
+
+/// What goes on beside the calls.
+async fn background(
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    outbox: Outbox,
+    stop: CancellationToken,
+) {
+    tokio::join!(upkeep(metrics, stop.clone()), outbox.run(stop));
 }
 
 /// What follows calls goes out beside the records, unless configured otherwise.

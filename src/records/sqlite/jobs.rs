@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use rusqlite::OptionalExtension;
 use rusqlite::Row;
-use rusqlite::types::Value as Sql;
+use rusqlite::Rows;
 use serde_json::json;
 
 use crate::follow_up;
@@ -94,12 +94,7 @@ pub(super) fn follow_up(
     let mut select = db.prepare_cached(
         "SELECT * FROM jobs WHERE call = ?1 AND occasion = ?2 AND customer = ?3 ORDER BY id",
     )?;
-    let mut found = select.query((call.as_str(), word, customer.as_str()))?;
-    let mut lines = vec![];
-    while let Some(row) = found.next()? {
-        lines.push(line(row)?);
-    }
-    Ok(lines)
+    lines(&mut select.query((call.as_str(), word, customer.as_str()))?)
 }
 
 /// The unblock job of an account that a call has just blocked (C71). The call names its profile later.
@@ -193,25 +188,25 @@ pub(super) fn list(
     filter: &JobFilter,
     limit: usize,
 ) -> Result<Vec<JobLine>, RecordsError> {
-    let mut select = "SELECT * FROM jobs WHERE id > ?1".to_owned();
-    let mut values = vec![Sql::from(filter.after.map_or(0, |after| after.0))];
-    if let Some(customer) = &filter.customer {
-        values.push(customer.as_str().to_owned().into());
-        select += &format!(" AND customer = ?{}", values.len());
-    }
-    if let Some(kind) = filter.kind {
-        values.push(kind.word().to_owned().into());
-        select += &format!(" AND kind = ?{}", values.len());
-    }
-    if let Some(open) = filter.open {
-        let words = JobState::ALL.iter().filter(|state| state.is_open() == open);
-        let words: Vec<_> = words.map(|state| format!("'{}'", state.word())).collect();
-        select += &format!(" AND state IN ({})", words.join(", "));
-    }
-    values.push(rows(limit).into());
-    select += &format!(" ORDER BY id LIMIT ?{}", values.len());
-    let mut select = db.prepare_cached(&select)?;
-    let mut found = select.query(rusqlite::params_from_iter(values))?;
+    let after = filter.after.map_or(0, |after| after.0);
+    let kind = filter.kind.map(JobKind::word);
+    let Some(customer) = &filter.customer else {
+        let mut select = db.prepare_cached(concat!(
+            "SELECT * FROM jobs WHERE id > ?1 AND (?2 IS NULL OR kind = ?2)",
+            " AND (?3 IS NULL OR (state IN ('open', 'waiting', 'reminded')) = ?3)",
+            " ORDER BY id LIMIT ?4"
+        ))?;
+        return lines(&mut select.query((after, kind, filter.open, rows(limit)))?);
+    };
+    let mut select = db.prepare_cached(concat!(
+        "SELECT * FROM jobs WHERE id > ?1 AND (?2 IS NULL OR kind = ?2)",
+        " AND (?3 IS NULL OR (state IN ('open', 'waiting', 'reminded')) = ?3)",
+        " AND customer = ?5 ORDER BY id LIMIT ?4"
+    ))?;
+    lines(&mut select.query((after, kind, filter.open, rows(limit), customer.as_str()))?)
+}
+
+fn lines(found: &mut Rows<'_>) -> Result<Vec<JobLine>, RecordsError> {
     let mut lines = vec![];
     while let Some(row) = found.next()? {
         lines.push(line(row)?);
