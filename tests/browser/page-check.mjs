@@ -347,6 +347,11 @@ export function checkTests(mock, enter, shot, asked, until) {
         await page.locator("dialog.check").waitFor();
         mock.set({ ...STATES.enrolment("e"), version: 2 });
         await sees(page, "dialog .remind", "before the call is closed");
+        await page.getByRole("button", { name: "Wrap up" }).click();
+        await page.getByLabel("Outcome").selectOption("enrolment_deferred_call_back");
+        assert.equal(await page.locator("#wrap_up-outcome option").count(), 3, "only with a reason");
+        await page.getByRole("button", { name: "Save and close" }).click();
+        await until(() => asked("wrap_up").length === 1, "the call is closed with the code");
       },
     ],
     [

@@ -1,6 +1,6 @@
 // Requests that need more than a press: their fields, as data, and the form made of them.
 import { h } from "./h.js";
-import { FAILED_OUTCOME, OUTCOMES } from "./words.js";
+import { DEFERRALS, FAILED_OUTCOME, OUTCOMES } from "./words.js";
 
 /** @typedef {{name: string, label: string, as: "text" | "long" | "pick" | "yes_no", options?: [string, string, string?][], start?: string, required?: boolean, limit?: number}} Field */
 /** @typedef {{intro?: string, submit: string, fields: Field[]}} Form */
@@ -63,13 +63,20 @@ export const FORMS = {
   },
 };
 
-/** What closes a call whose check failed comes first and to the letter (C69). @param {boolean} failed */
-const outcomes = (failed) =>
-  /** @type {[string, string][]} */ ([...(failed ? [[FAILED_OUTCOME, FAILED_OUTCOME]] : []), ...OUTCOMES]);
+/**
+ * What closes a call whose check failed comes first and to the letter (C69); one that owes new security details is
+ * closed with the reason for putting them off (C21).
+ * @param {import("./store.js").Call | undefined} call
+ */
+function outcomes(call) {
+  if (call?.enrolment_required) return DEFERRALS;
+  const failed = /** @type {[string, string]} */ ([FAILED_OUTCOME, FAILED_OUTCOME]);
+  return call?.authentication === "failed" ? [failed, ...OUTCOMES] : OUTCOMES;
+}
 
 /**
  * A form for one action. `submit` receives the fields' values.
- * @param {string} action @param {{busy: boolean, primary: boolean, failed?: boolean, submit: (values: Record<string, unknown>) => void, cancel?: () => void}} to
+ * @param {string} action @param {{busy: boolean, primary: boolean, call?: import("./store.js").Call, submit: (values: Record<string, unknown>) => void, cancel?: () => void}} to
  */
 export function actionForm(action, to) {
   const form = FORMS[action] ?? { submit: "Send", fields: [] };
@@ -83,7 +90,7 @@ export function actionForm(action, to) {
     form.fields.map((field) =>
       fieldView(
         action,
-        action === "wrap_up" && field.name === "outcome" ? { ...field, options: outcomes(to.failed === true) } : field,
+        action === "wrap_up" && field.name === "outcome" ? { ...field, options: outcomes(to.call) } : field,
       ),
     ),
     h(

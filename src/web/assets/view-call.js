@@ -95,7 +95,7 @@ function wrapUp(state, call, dead, desk) {
     actionForm("wrap_up", {
       busy: dead || isPending(state, call.id, "wrap_up"),
       primary: true,
-      failed: call.authentication === "failed",
+      call,
       submit: (values) => desk.send({ type: "wrap_up", call: call.id, ...values }),
     }),
   );

@@ -139,6 +139,13 @@ function doNow(call, to, off, modal, mine, desk) {
         h("h3", null, icon("speak", "small"), "Say now"),
         h("p", { class: "say" }, to.say),
       ),
+    call.reminder &&
+      h(
+        "div",
+        { class: "remind", key: "reminder" },
+        h("h3", null, "Remind the caller"),
+        h("p", { class: "say" }, call.reminder),
+      ),
     h(
       "div",
       { class: "do-line", key: "line" },

@@ -410,7 +410,6 @@ const IN_PANELS = new Set([
   "answer",
   "password",
   "finish",
-  "acknowledge",
   "cancel_pin",
   "offer_callback",
   "prove",

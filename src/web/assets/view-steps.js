@@ -254,29 +254,10 @@ export function passwordPanel(state, call, step, dead, desk) {
   );
 }
 
-/** What follows the result: the reminder (C43), the call back (C48), new security details (C21). @param {State} state @param {Call} call @param {string} step @param {boolean} dead @param {Desk} desk */
+/** What follows the result: the call back (C48), new security details (C21). @param {State} state @param {Call} call @param {string} step @param {boolean} dead @param {Desk} desk */
 export function afterPanels(state, call, step, dead, desk) {
   const may = new Set(call.actions);
   return [
-    call.reminder &&
-      h(
-        "section",
-        { class: "panel remind", key: "reminder", "aria-labelledby": "reminder-title" },
-        h("h3", { id: "reminder-title" }, "Remind the caller"),
-        h("p", { class: "say" }, call.reminder),
-        may.has("acknowledge") &&
-          step !== "acknowledge" &&
-          h(
-            "button",
-            {
-              type: "button",
-              "data-fk": "action:acknowledge",
-              "data-action": "acknowledge",
-              on: { click: () => dead || desk.act(call, "acknowledge") },
-            },
-            ACTION_WORDS.acknowledge,
-          ),
-      ),
     call.enrolment_required &&
       h(
         "section",

@@ -206,7 +206,7 @@ function dialog(state, shortcuts, desk) {
         : actionForm(state.dialog, {
             busy: state.link.status !== "online" || isPending(state, call.id),
             primary: true,
-            failed: call.authentication === "failed",
+            call,
             cancel: close,
             submit: (values) => desk.send({ type: /** @type {string} */ (state.dialog), call: call.id, ...values }),
           }),

@@ -159,6 +159,13 @@ const BAD_RESULTS = new Set([
 /** The outcome of a call whose check failed, to the letter (C69). */
 export const FAILED_OUTCOME = "Failed ID Security Check";
 
+/** Why new security details were put off: a call that owes them is closed with a code (C21). */
+export const DEFERRALS = /** @type {[string, string][]} */ ([
+  ["enrolment_deferred_no_time", "Security set-up put off: the caller has no time"],
+  ["enrolment_deferred_call_back", "Security set-up put off: we ring again"],
+  ["enrolment_deferred_letter", "Security set-up put off: the caller writes to us"],
+]);
+
 /** The outcomes an agent can close a call with. */
 export const OUTCOMES = /** @type {[string, string][]} */ ([
   ["resolved", "Resolved"],
