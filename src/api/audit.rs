@@ -80,9 +80,9 @@ pub async fn lines(
             let call: CallId =
                 call.parse().map_err(|_| ApiError::bad("invalid_query", message.clone()))?;
             let record = state.records.call(&call).await?;
-            let began = record.as_ref().map(|record| record.started_at);
+            let started = record.as_ref().map(|record| record.started_at);
             let ended = record.and_then(|record| record.ended_at);
-            let mut found = of_call(&*state.records, &call, began, ended).await?;
+            let mut found = of_call(&*state.records, &call, started, ended).await?;
             found.lines.retain(|line| line.number >= from);
             let rest = found.lines.split_off(limit.min(found.lines.len()));
             page(&found.lines, rest.first().map(|line| line.number), found.complete)
@@ -128,18 +128,18 @@ fn page<'a>(lines: &'a [Chained], next: Option<u64>, complete: bool) -> String {
 pub(crate) async fn of_call(
     records: &dyn Records,
     call: &CallId,
-    began: Option<Timestamp>,
+    started: Option<Timestamp>,
     ended: Option<Timestamp>,
 ) -> Result<OfCall, RecordsError> {
-    let Some(began) = began.or_else(|| time_of(call)) else { return Ok(OfCall::default()) };
-    let begin = Timestamp(began.0.saturating_sub(millis(BEFORE)));
-    let end = ended.map(|ended| ended.after(AFTER));
-    let mut from = first_since(records, begin).await?;
+    let Some(started) = started.or_else(|| time_of(call)) else { return Ok(OfCall::default()) };
+    let since = Timestamp(started.0.saturating_sub(millis(BEFORE)));
+    let until = ended.map(|ended| ended.after(AFTER));
+    let mut from = first_since(records, since).await?;
     let mut found = OfCall::default();
     for _ in 0..SCAN_MAX / SCAN_PAGE {
         let page = records.audit_from(from, SCAN_PAGE).await?;
         let over = page.len() < SCAN_PAGE
-            || page.last().zip(end).is_some_and(|(line, end)| line.entry.at > end);
+            || page.last().zip(until).is_some_and(|(line, until)| line.entry.at > until);
         from = page.last().map_or(from, |line| line.number + 1);
         found.lines.extend(page.into_iter().filter(|line| line.entry.call.as_ref() == Some(call)));
         if over {
@@ -151,10 +151,10 @@ pub(crate) async fn of_call(
 }
 
 /// The number of the first line that is not older than this; one after the last when all are.
-async fn first_since(records: &dyn Records, begin: Timestamp) -> Result<u64, RecordsError> {
+async fn first_since(records: &dyn Records, since: Timestamp) -> Result<u64, RecordsError> {
     let older = |number: u64| async move {
         let line = records.audit_from(number, 1).await?;
-        Ok::<_, RecordsError>(line.first().is_some_and(|line| line.entry.at < begin))
+        Ok::<_, RecordsError>(line.first().is_some_and(|line| line.entry.at < since))
     };
     let (mut low, mut high) = (0, 1_u64);
     while older(high).await? {

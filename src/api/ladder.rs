@@ -68,9 +68,9 @@ pub async fn of_call(
             (id, record.view, (Some(record.started_at), record.ended_at))
         }
     };
-    let (began, ended): (Option<Timestamp>, Option<Timestamp>) = times;
+    let (started, ended): (Option<Timestamp>, Option<Timestamp>) = times;
     // What the call itself tells is worth showing while the records are away.
-    let found = audit::of_call(&*state.records, &call, began, ended).await;
+    let found = audit::of_call(&*state.records, &call, started, ended).await;
     let found = found.unwrap_or_else(|error| {
         tracing::warn!(%error, "a ladder without its audit lines");
         OfCall::default()
@@ -99,24 +99,27 @@ fn events(call: &Value, audited: &OfCall) -> Vec<Event> {
     events
 }
 
-/// From whom to whom. `who` is the sender; older records do not name one, and the words have to do.
+/// From whom to whom. `who` is the sender where it is not us; what we note ourselves, and what older records
+/// hold, is told by its words.
 fn way(who: Option<&str>, what: &str) -> (&'static str, &'static str) {
-    let names = |words: &[&str]| words.iter().any(|word| what.contains(word));
-    let sender = LANES.into_iter().find(|lane| Some(*lane) == who).unwrap_or_else(|| {
-        if names(&["call delivered", "hand-over refused", "handed over"]) {
+    let named = LANES.into_iter().find(|lane| Some(*lane) == who && *lane != "daemon");
+    let says = |words: &[&str]| words.iter().any(|word| what.contains(word));
+    let sender = named.unwrap_or_else(|| {
+        if says(&["call delivered", "hand-over refused", "handed over"]) {
             "platform"
-        } else if names(&["caller hung up", "keyed", "PIN entry"]) && !names(&["asked"]) {
+        } else if says(&["hung up", "number keyed", " complete", "entry abandoned"]) {
             "caller"
-        } else if names(&[" by ", "looked at", "answered"]) {
+        } else if says(&[" by ", "looked at", "answered"]) {
             "agent"
+        } else if says(&["could not be looked up"]) {
+            "records"
         } else {
             "daemon"
         }
     });
     let receiver = match sender {
-        "daemon" if names(&["asked", "asking", "prompt", "connected to the machine"]) => "caller",
-        "daemon" if names(&["handing over", "transfer", "call ended", "hung up"]) => "platform",
-        "daemon" if names(&["stored", "reserved", "recorded"]) => "records",
+        "daemon" if says(&["asked", "asking", "prompt"]) => "caller",
+        "daemon" if says(&["handing over", "transfer", "call ended"]) => "platform",
         "daemon" => "desktop",
         _ => "daemon",
     };
@@ -197,7 +200,6 @@ mod tests {
     fn moments_of_older_records_find_their_lanes_by_their_words() {
         for (what, from, to) in [
             ("call delivered", "platform", "daemon"),
-            ("caller connected to the machine", "daemon", "caller"),
             ("PIN entry 1 complete", "caller", "daemon"),
             ("PIN entry not correct, asked once more", "daemon", "caller"),
             ("customer number keyed", "caller", "daemon"),
@@ -206,8 +208,12 @@ mod tests {
             ("taken by alice", "agent", "daemon"),
             ("place_of_birth answered right", "agent", "daemon"),
             ("outcome: failed", "daemon", "desktop"),
+            ("no customer number was keyed", "daemon", "desktop"),
+            ("the customer could not be looked up", "records", "daemon"),
+            ("hand-over refused with 486", "platform", "daemon"),
         ] {
             assert_eq!(way(None, what), (from, to), "{what}");
+            assert_eq!(way(Some("daemon"), what), (from, to), "{what}");
         }
     }
 
