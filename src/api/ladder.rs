@@ -16,7 +16,6 @@ use crate::api::body::who;
 use crate::api::error::ApiError;
 use crate::api::error::json;
 use crate::model::ids::CallId;
-use crate::model::time::Timestamp;
 use crate::push::audience::View;
 use crate::push::hub::Found;
 use crate::wire::identity::TokenRole;
@@ -55,22 +54,21 @@ pub async fn of_call(
     }
     let view = View::new(&who(&state, &headers, &[TokenRole::Supervisor]).await?, None);
     let unknown = || ApiError::not_found("no_such_call", "there is no such call");
-    let (call, shown, times) = match state.desktops.hub().call(&view, &id) {
+    let (call, shown) = match state.desktops.hub().call(&view, &id) {
         Found::Seen(text) => {
             let shown: Value = serde_json::from_str(&text).unwrap_or_default();
             let call: Option<CallId> = shown["id"].as_str().and_then(|id| id.parse().ok());
-            (call.ok_or_else(unknown)?, shown, (None, None))
+            (call.ok_or_else(unknown)?, shown)
         }
         Found::Hidden => return Err(unknown()),
         Found::Unknown => {
             let id: CallId = id.parse().map_err(|_| unknown())?;
             let record = state.records.call(&id).await?.ok_or_else(unknown)?;
-            (id, record.view, (Some(record.started_at), record.ended_at))
+            (id, record.view)
         }
     };
-    let (started, ended): (Option<Timestamp>, Option<Timestamp>) = times;
     // What the call itself tells is worth showing while the records are away.
-    let found = audit::of_call(&*state.records, &call, started, ended).await;
+    let found = audit::of_call(&*state.records, &call).await;
     let found = found.unwrap_or_else(|error| {
         tracing::warn!(%error, "a ladder without its audit lines");
         OfCall::default()
@@ -149,6 +147,7 @@ fn fit(what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::time::Timestamp;
     use crate::records::AuditEntry;
     use crate::records::audit;
     use crate::records::audit::Head;
