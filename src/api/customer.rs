@@ -158,8 +158,9 @@ impl Look<'_> {
 
     /// X08: what is told is no question any more, from before it is told.
     async fn spend_bank(&self, customer: &CustomerId) -> Result<(), RecordsError> {
-        let body = json!({ "fact": BANK });
-        self.state.records.audit(self.entry("fact_disclosed", Some(customer.clone()), body)).await
+        let Ok(fact) = BANK.parse() else { return Ok(()) };
+        let by = &self.identity.agent;
+        self.state.records.disclosed(customer, &fact, by, self.call, self.now).await
     }
 
     async fn refused(&self, call: &Value, refused: Refused) -> ApiError {

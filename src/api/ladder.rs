@@ -16,7 +16,6 @@ use crate::api::body::who;
 use crate::api::error::ApiError;
 use crate::api::error::json;
 use crate::model::ids::CallId;
-use crate::model::time::Timestamp;
 use crate::push::audience::View;
 use crate::push::hub::Found;
 use crate::wire::identity::TokenRole;
@@ -55,22 +54,21 @@ pub async fn of_call(
     }
     let view = View::new(&who(&state, &headers, &[TokenRole::Supervisor]).await?, None);
     let unknown = || ApiError::not_found("no_such_call", "there is no such call");
-    let (call, shown, times) = match state.desktops.hub().call(&view, &id) {
+    let (call, shown) = match state.desktops.hub().call(&view, &id) {
         Found::Seen(text) => {
             let shown: Value = serde_json::from_str(&text).unwrap_or_default();
             let call: Option<CallId> = shown["id"].as_str().and_then(|id| id.parse().ok());
-            (call.ok_or_else(unknown)?, shown, (None, None))
+            (call.ok_or_else(unknown)?, shown)
         }
         Found::Hidden => return Err(unknown()),
         Found::Unknown => {
             let id: CallId = id.parse().map_err(|_| unknown())?;
             let record = state.records.call(&id).await?.ok_or_else(unknown)?;
-            (id, record.view, (Some(record.started_at), record.ended_at))
+            (id, record.view)
         }
     };
-    let (began, ended): (Option<Timestamp>, Option<Timestamp>) = times;
     // What the call itself tells is worth showing while the records are away.
-    let found = audit::of_call(&*state.records, &call, began, ended).await;
+    let found = audit::of_call(&*state.records, &call).await;
     let found = found.unwrap_or_else(|error| {
         tracing::warn!(%error, "a ladder without its audit lines");
         OfCall::default()
@@ -99,24 +97,27 @@ fn events(call: &Value, audited: &OfCall) -> Vec<Event> {
     events
 }
 
-/// From whom to whom. `who` is the sender; older records do not name one, and the words have to do.
+/// From whom to whom. `who` is the sender where it is not us; what we note ourselves, and what older records
+/// hold, is told by its words.
 fn way(who: Option<&str>, what: &str) -> (&'static str, &'static str) {
-    let names = |words: &[&str]| words.iter().any(|word| what.contains(word));
-    let sender = LANES.into_iter().find(|lane| Some(*lane) == who).unwrap_or_else(|| {
-        if names(&["call delivered", "hand-over refused", "handed over"]) {
+    let named = LANES.into_iter().find(|lane| Some(*lane) == who && *lane != "daemon");
+    let says = |words: &[&str]| words.iter().any(|word| what.contains(word));
+    let sender = named.unwrap_or_else(|| {
+        if says(&["call delivered", "hand-over refused", "handed over"]) {
             "platform"
-        } else if names(&["caller hung up", "keyed", "PIN entry"]) && !names(&["asked"]) {
+        } else if says(&["hung up", "number keyed", " complete", "entry abandoned"]) {
             "caller"
-        } else if names(&[" by ", "looked at", "answered"]) {
+        } else if says(&[" by ", "looked at", "answered"]) {
             "agent"
+        } else if says(&["could not be looked up"]) {
+            "records"
         } else {
             "daemon"
         }
     });
     let receiver = match sender {
-        "daemon" if names(&["asked", "asking", "prompt", "connected to the machine"]) => "caller",
-        "daemon" if names(&["handing over", "transfer", "call ended", "hung up"]) => "platform",
-        "daemon" if names(&["stored", "reserved", "recorded"]) => "records",
+        "daemon" if says(&["asked", "asking", "prompt"]) => "caller",
+        "daemon" if says(&["handing over", "transfer", "call ended"]) => "platform",
         "daemon" => "desktop",
         _ => "daemon",
     };
@@ -146,6 +147,7 @@ fn fit(what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::time::Timestamp;
     use crate::records::AuditEntry;
     use crate::records::audit;
     use crate::records::audit::Head;
@@ -197,7 +199,6 @@ mod tests {
     fn moments_of_older_records_find_their_lanes_by_their_words() {
         for (what, from, to) in [
             ("call delivered", "platform", "daemon"),
-            ("caller connected to the machine", "daemon", "caller"),
             ("PIN entry 1 complete", "caller", "daemon"),
             ("PIN entry not correct, asked once more", "daemon", "caller"),
             ("customer number keyed", "caller", "daemon"),
@@ -206,8 +207,12 @@ mod tests {
             ("taken by alice", "agent", "daemon"),
             ("place_of_birth answered right", "agent", "daemon"),
             ("outcome: failed", "daemon", "desktop"),
+            ("no customer number was keyed", "daemon", "desktop"),
+            ("the customer could not be looked up", "records", "daemon"),
+            ("hand-over refused with 486", "platform", "daemon"),
         ] {
             assert_eq!(way(None, what), (from, to), "{what}");
+            assert_eq!(way(Some("daemon"), what), (from, to), "{what}");
         }
     }
 

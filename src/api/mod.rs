@@ -159,6 +159,8 @@ mod tests {
     use crate::call::request::Asker;
     use crate::call::request::Refusal;
     use crate::call::request::Request as Asked;
+    use crate::call::view::CustomerView;
+    use crate::call::view::PartyView;
     use crate::engine::CallHandle;
     use crate::engine::clock::Clock;
     use crate::follow_up::JobEvent;
@@ -170,6 +172,7 @@ mod tests {
     use crate::follow_up::Occurred;
     use crate::follow_up::Refused as JobRefused;
     use crate::follow_up::job::Detail;
+    use crate::model::auth::Authentication;
     use crate::model::customer::Customer;
     use crate::model::customer::Role;
     use crate::model::digits::Positions;
@@ -178,6 +181,7 @@ mod tests {
     use crate::model::ids::CustomerId;
     use crate::model::ids::FactKey;
     use crate::model::number::PhoneNumber;
+    use crate::model::party::PartyRole;
     use crate::model::sealed_pin::SealedPin;
     use crate::platform::Entry;
     use crate::platform::KeyTimes;
@@ -380,6 +384,31 @@ mod tests {
             let answer = house.asks(&format!("GET /v1/calls/{asked}"), token, "").await;
             assert_eq!(answer.error(), expected, "{asked}");
         }
+    }
+
+    #[tokio::test]
+    async fn c01_c82_an_account_is_told_once_identity_and_role_are_certain() {
+        let house = House::open().await;
+        let alice = House::token("alice", TokenRole::Agent);
+        let mut call = fixture::call("passed", 1, Some("alice"));
+        call.authentication = Authentication::Authenticated;
+        call.customer = Some(CustomerView {
+            id: "c1".parse().unwrap(),
+            name: "C".into(),
+            role: Role::Client,
+            speaks_for: None,
+            flags: vec![],
+        });
+        house.hub.publish(Published { call: call.clone(), taken_in: tokio::time::Instant::now() });
+        let path = "GET /v1/calls/passed/customer";
+        assert_eq!(house.asks(path, &alice, "").await.error(), "403 not_passed");
+        let (role, set_by) = (PartyRole::Client, "record");
+        call.party = Some(PartyView { role, set_by, client_present: None, permission: None });
+        call.version = 2;
+        house.hub.publish(Published { call, taken_in: tokio::time::Instant::now() });
+        let told = house.asks(path, &alice, "").await;
+        assert_eq!((told.status, told.json()["id"].as_str()), (200, Some("c1")), "{}", told.body);
+        assert_eq!(told.header("cache-control"), Some("no-store"));
     }
 
     #[tokio::test]
@@ -724,7 +753,7 @@ mod tests {
         async fn settle(&self, _: AttemptId, _: Settlement, _: Timestamp) -> Answered<AccountAfter> { never() }
         async fn call_result(&self, _: &CallId, _: &CustomerId, _: CallResult, _: BlockRule, _: Timestamp) -> Answered<AccountAfter> { never() }
         async fn save_call(&self, _: CallRecord) -> Answered<()> { never() }
-        async fn audit(&self, _: AuditEntry) -> Answered<()> { never() }
+        async fn audit(&self, _: AuditEntry) -> Answered<()> { Ok(()) }
         async fn audit_from(&self, _: u64, _: usize) -> Answered<Vec<Chained>> { never() }
     }
 }

@@ -113,7 +113,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let Stores { records, pins, local_key } = stores;
     let sessions: Arc<dyn Sessions> = Arc::new(MemorySessions::new(INTENTS_MAX, Arc::clone(&wall)));
     let hub = Hub::new(rand::random(), TOMBSTONES);
-    let stats = Arc::new(Stats::new(clock.wall()));
+    let counts = Arc::new(Stats::new(clock.wall()));
     let calls = Calls::new(
         config.sip.max_calls.saturating_mul(4),
         clock,
@@ -130,7 +130,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         tasks: tasks.clone(),
         replies: Replies::default(),
         in_app: InApp::default(),
-        stats: Arc::clone(&stats),
+        stats: Arc::clone(&counts),
     });
     let reception = Arc::new(Reception {
         world: Arc::clone(&world),
@@ -174,7 +174,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         clock: wall,
         draining: stops.drain.clone(),
         limits: ApiLimits { intent_ttl: config.intents.ttl, ..ApiLimits::default() },
-        stats,
+        stats: counts,
         alarms: alarms(guard, clock),
         pages: web::pages().merge(outbound),
     };

@@ -125,7 +125,7 @@ export function ladderView(ladder) {
       ),
     ),
     ladder.complete === false &&
-      h("p", { class: "quiet" }, "Some audit lines of this call are not shown: its time holds more lines than are looked through."),
+      h("p", { class: "quiet" }, "Some audit lines of this call are not shown: the records cannot be read now, or there are too many."),
     h("details", { class: "as-table" }, h("summary", { "data-fk": "ladder-table" }, "Show as a table"), table(placed.rows)),
   );
 }
