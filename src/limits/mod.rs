@@ -32,6 +32,7 @@ use crate::model::ids::AgentId;
 use crate::model::ids::CallId;
 use crate::model::ids::CustomerId;
 use crate::model::ids::TrunkName;
+use crate::model::number::PhoneNumber;
 use crate::model::time::Now;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -208,7 +209,7 @@ impl Limits {
     /// Where a caller comes from.
     #[must_use]
     pub fn source(&self, caller: &Caller) -> Source {
-        let number = caller.number().map(|number| number.as_e164());
+        let number = caller.number().map(PhoneNumber::as_e164);
         let block = |number: &str| {
             let end = usize::from(self.rules.prefix_digits) + 1;
             number.get(..end.min(number.len())).map(|block| self.print("block", block))

@@ -33,8 +33,8 @@ impl Window {
 
     /// Whether the window holds this thing for this name.
     pub(super) fn holds(&self, name: Fingerprint, thing: Fingerprint, now: Uptime) -> bool {
-        let seen = self.names.get(&name).into_iter().flatten();
-        seen.into_iter().any(|(at, held)| *held == thing && self.fresh(*at, now))
+        let mut seen = self.names.get(&name).into_iter().flatten();
+        seen.any(|(at, held)| *held == thing && self.fresh(*at, now))
     }
 
     /// Takes a thing in; of one name at most `most` are kept, the newest. How many it has now.

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn f5_6_x03_an_unknown_caller_is_always_asked_the_same_and_all_pairs_occur() {
+    fn x03_f5_6_an_unknown_caller_is_always_asked_the_same_and_all_pairs_occur() {
         let pepper = Pepper::from_bytes(&[7; 32]).expect("32 bytes");
         let asked = |claimed: u32| pepper.made_up_positions(&claimed.to_string()).index();
         let redials: std::collections::HashSet<_> = (0..1000).map(|_| asked(8_888)).collect();

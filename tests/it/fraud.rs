@@ -80,7 +80,7 @@ const RIGHT: &str = "9081726";
 const WRONG: &str = "3333333";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f5_1_c77_x03_unknown_blocked_default_and_wrong_callers_hear_the_same_however_often_they_ring()
+async fn c77_x03_f5_1_unknown_blocked_default_and_wrong_callers_hear_the_same_however_often_they_ring()
  {
     let switch = Switch::start(Rules { answer_bucket: Duration::ZERO, ..off() }).await;
     let mut transcripts: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
@@ -89,7 +89,7 @@ async fn f5_1_c77_x03_unknown_blocked_default_and_wrong_callers_hear_the_same_ho
         for (group, keyed) in groups(round, round / 2) {
             // The default PIN of an account that was never set up opens nothing either (C18).
             let pin = if group == "default" { "1234567" } else { WRONG };
-            let heard = switch.rings(stranger(round), &keyed, pin).await;
+            let heard = switch.rings(round, &keyed, pin).await;
             let kinds: Vec<_> =
                 heard.prompts.iter().map(|prompt| prompt.replace(char::is_numeric, "N")).collect();
             transcripts.entry(kinds.join(" ") + " " + heard.end).or_default().insert(group);
@@ -115,9 +115,7 @@ async fn f5_3_the_time_to_an_answer_tells_nobody_who_is_unknown_blocked_default_
             let mut four = JoinSet::new();
             for (group, keyed) in groups(round, round) {
                 let switch = Arc::clone(&switch);
-                four.spawn(async move {
-                    (group, switch.rings(stranger(round), &keyed, WRONG).await.waits)
-                });
+                four.spawn(async move { (group, switch.rings(round, &keyed, WRONG).await.waits) });
             }
             for (group, heard) in four.join_all().await {
                 waits.entry(group).or_default().extend(heard.iter().map(Duration::as_secs_f64));
@@ -155,7 +153,7 @@ async fn f5_3_the_time_to_an_answer_tells_nobody_who_is_unknown_blocked_default_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f5_2_x16_a_spray_over_many_accounts_and_numbers_raises_the_alarm_before_call_100() {
+async fn x16_f5_2_a_spray_over_many_accounts_and_numbers_raises_the_alarm_before_call_100() {
     let rules = Rules { answer_bucket: Duration::ZERO, ..Rules::default() };
     let switch = Switch::start(rules).await;
     let known = Caller { ani: "+442079461001".parse().ok(), ..Caller::default() };
@@ -235,9 +233,9 @@ async fn f5_13_what_is_said_three_times_is_counted_once() {
 async fn f5_14_hanging_up_at_any_moment_dodges_nothing() {
     let switch = Switch::start(off()).await;
     let (mut wrong, mut failed) = (vec![], vec![]);
-    for (nth, steps) in (0..8).enumerate() {
-        let keyed = ["1001", "1003", "1005", "1007", "1009", "1011", "1013", "1015"][nth];
-        let heard = switch.hangs_up_after(nth, keyed, steps).await;
+    for steps in 0..8_usize {
+        let keyed = ["1001", "1003", "1005", "1007", "1009", "1011", "1013", "1015"][steps];
+        let heard = switch.hangs_up_after(keyed, steps).await;
         assert_eq!(heard.end, "hung up");
         // After so many prompts: number, position, position, again, position, position, thanks.
         let entries = [0, 0, 0, 1, 1, 1, 2, 2][steps];
@@ -250,10 +248,10 @@ async fn f5_14_hanging_up_at_any_moment_dodges_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f5_7_x11_an_agent_who_has_looked_enough_is_refused() {
+async fn x11_f5_7_an_agent_who_has_looked_enough_is_refused() {
     let rules = Rules { reveals_per_agent: 2, ..off() };
     let switch = Switch::start(rules).await;
-    let line = switch.line(stranger_caller(1)).await;
+    let line = switch.line(stranger(1)).await;
     let (heard, handle) = line.talks("1001", WRONG, usize::MAX, false).await;
     assert_eq!(heard.end, "handed over");
     let ask = |request: Request| {
@@ -302,12 +300,8 @@ fn groups(round: u32, other: u32) -> [(&'static str, String); 4] {
     ]
 }
 
-/// A number that belongs to nobody.
-fn stranger(nth: u32) -> u32 {
-    nth
-}
-
-fn stranger_caller(nth: u32) -> Caller {
+/// A caller whose number belongs to nobody.
+fn stranger(nth: u32) -> Caller {
     Caller { ani: format!("+4416329{nth:05}").parse().ok(), ..Caller::default() }
 }
 
@@ -421,7 +415,7 @@ impl Switch {
 
     async fn line(&self, caller: Caller) -> Line {
         let (said, saying) = mpsc::channel(64);
-        let id = CallId::new(self.world.clock.wall(), rand_bytes());
+        let id = CallId::new(self.world.clock.wall(), rand::random());
         let delivered = Delivered {
             platform: "sip".parse().expect("a platform"),
             direction: Direction::Inbound,
@@ -445,15 +439,15 @@ impl Switch {
     }
 
     async fn rings(&self, nth: u32, keyed: &str, pin: &str) -> Heard {
-        self.rings_from(stranger_caller(nth), keyed, pin).await
+        self.rings_from(stranger(nth), keyed, pin).await
     }
 
     async fn rings_from(&self, caller: Caller, keyed: &str, pin: &str) -> Heard {
         self.line(caller).await.talks(keyed, pin, usize::MAX, true).await.0
     }
 
-    async fn hangs_up_after(&self, nth: usize, keyed: &str, prompts: usize) -> Heard {
-        let caller = stranger_caller(u32::try_from(nth).expect("few"));
+    async fn hangs_up_after(&self, keyed: &str, prompts: usize) -> Heard {
+        let caller = stranger(7);
         self.line(caller).await.talks(keyed, WRONG, prompts, true).await.0
     }
 }
@@ -488,10 +482,6 @@ fn on_file(id: &str) -> Customer {
             .map(|(key, value)| (key.parse().expect("a key"), SecretText::new(value.into())))
             .collect(),
     }
-}
-
-fn rand_bytes() -> [u8; 10] {
-    rand::random()
 }
 
 /// What a call says to a caller's ear, and when.
