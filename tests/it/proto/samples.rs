@@ -2,21 +2,30 @@
 
 use std::collections::BTreeMap;
 
+use countersign::call::facts::QuestionKind;
+use countersign::call::facts::Who;
 use countersign::call::request::Refusal;
+use countersign::call::view::CallBackView;
 use countersign::call::view::CallView;
 use countersign::call::view::CustomerView;
+use countersign::call::view::PartyView;
 use countersign::call::view::PasswordView;
 use countersign::call::view::PinView;
 use countersign::call::view::QuestionView;
 use countersign::call::view::QuestionsView;
 use countersign::call::view::TimelineView;
+use countersign::call::view::TimerView;
 use countersign::model::auth::Authentication;
 use countersign::model::auth::PinResult;
 use countersign::model::caller::CallerClass;
 use countersign::model::caller::Evidence;
 use countersign::model::customer::Role;
 use countersign::model::digits::Position;
+use countersign::model::party::PartyRole;
 use countersign::model::time::Timestamp;
+use countersign::outbound::Purpose;
+use countersign::outbound::codes::SpokenCode;
+use countersign::outbound::step::ProofView;
 use countersign::policy::Reveal;
 use countersign::wire::desktop::RequestId;
 use countersign::wire::identity::Identity;
@@ -41,6 +50,7 @@ pub(crate) fn frames_written() -> BTreeMap<String, Vec<Value>> {
         name: Some("Alice".into()),
         roles: TokenRole::ALL.to_vec(),
         queues: vec![],
+        groups: vec![],
         expires_at: Timestamp(0),
     };
     let nameless = Identity { name: None, ..named.clone() };
@@ -99,7 +109,13 @@ fn calls() -> Vec<CallView> {
         ..filled()
     }));
     calls.extend(every().into_iter().map(|reveal: Reveal| CallView {
-        questions: Some(QuestionsView { required: 2, correct: 1, items: vec![question(reveal)] }),
+        questions: Some(QuestionsView {
+            kind: QuestionKind::Check,
+            set: "two_of_three".into(),
+            required: 2,
+            correct: 1,
+            items: vec![question(reveal)],
+        }),
         ..filled()
     }));
     calls
@@ -129,6 +145,15 @@ fn empty() -> CallView {
         password: None,
         questions: None,
         proof: None,
+        purpose: None,
+        party: None,
+        say: None,
+        never_say: vec![],
+        primary: None,
+        timer: None,
+        call_back: None,
+        reminder: None,
+        enrolment_required: false,
         message: None,
         actions: vec![],
         notes: vec![],
@@ -155,14 +180,42 @@ fn filled() -> CallView {
         pin: Some(pin()),
         password: Some(PasswordView { needed: true, result: None }),
         questions: Some(QuestionsView {
+            kind: QuestionKind::CallBack,
+            set: "call_back".into(),
             required: 2,
             correct: 0,
             items: vec![QuestionView { answer: None, marked: None, ..question(Reveal::Blind) }],
         }),
+        purpose: Some(Purpose::Contact),
+        proof: Some(ProofView {
+            stage: "pending",
+            method: Some("app"),
+            methods: vec!["letter", "waive"],
+            speak: SpokenCode::try_from("47".to_owned()).ok(),
+            reference: SpokenCode::six("123456").ok(),
+            expires_at: Some(Timestamp(2).rfc3339()),
+        }),
+        party: Some(PartyView {
+            role: PartyRole::Other,
+            set_by: "agent",
+            client_present: Some(true),
+            permission: Some(false),
+        }),
+        say: Some("a sentence".into()),
+        never_say: vec!["a thing".into()],
+        primary: Some("finish"),
+        timer: Some(TimerView { until: Timestamp(2).rfc3339(), what: "digit" }),
+        call_back: Some(CallBackView { offered: true, accepted: Some(true), task: Some("trace") }),
+        reminder: Some("a sentence".into()),
+        enrolment_required: true,
         message: Some("a sentence".into()),
         actions: actions.into_iter().map(|action| &*action.leak()).collect(),
         notes: vec!["helped".into()],
-        timeline: vec![TimelineView { at: Timestamp(0).rfc3339(), what: "taken by alice".into() }],
+        timeline: vec![TimelineView {
+            at: Timestamp(0).rfc3339(),
+            who: Who::Agent,
+            what: "taken by alice".into(),
+        }],
         ..empty()
     }
 }
@@ -178,6 +231,7 @@ fn question(reveal: Reveal) -> QuestionView {
         text: "Where were you born?".into(),
         reveal: reveal.word(),
         blind: reveal == Reveal::Blind,
+        on_file: true,
         answer: Some("Ghent".into()),
         marked: Some(true),
     }
