@@ -300,7 +300,9 @@ impl Account {
             }
         }
         if self.asked.len() >= Self::CALLS_KEPT {
-            self.asked.remove(0);
+            // Ringing again and again does not make us forget what calls with a verdict were asked.
+            let oldest = self.asked.iter().position(|asked| !asked.concluded);
+            self.asked.remove(oldest.unwrap_or(0));
         }
         self.asked.push(asked);
     }
@@ -473,6 +475,13 @@ mod tests {
         assert_eq!(account.asked.len(), Account::CALLS_KEPT);
         let recent: Vec<_> = account.recently_asked().iter().map(ToString::to_string).collect();
         assert_eq!(recent, ["bank_last4", "employer", "last_contact", "nino"]);
+    }
+
+    #[test]
+    fn x34_a_thousand_redials_do_not_wash_out_what_was_asked() {
+        let mut events = vec![asked("call-1", &["postcode"]), E::Concluded];
+        events.extend((2..1000).map(|n| asked(&format!("call-{n}"), &["employer"])));
+        assert_eq!(after(&events).recently_asked(), [key("postcode")]);
     }
 
     #[test]
