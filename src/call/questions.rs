@@ -68,7 +68,9 @@ impl Call {
         let known = self.facts.customer.as_ref()?;
         let profile = &self.facts.profile;
         let set = profile.question_set(name)?;
-        let on_file = |key: &FactKey| known.answers.contains_key(key);
+        // A fixed set is asked as it stands: what is not on file cannot be answered right (B08, B12).
+        let fixed = set.draw.is_none();
+        let on_file = |key: &FactKey| fixed || known.answers.contains_key(key);
         let used = self.identified_by();
         let pool = Pool {
             on_file: &on_file,
