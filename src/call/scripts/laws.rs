@@ -266,8 +266,11 @@ proptest! {
         for choice in choices {
             acts(&mut line, choice, &mut shown);
             if choice == 3 {
+                let theirs = line.view().customer.is_some_and(|known| known.id == customer(REP));
                 let _ = line.asks(said(PartyRole::Representative, Some(REP), None, None));
-                shown = Shown::default();
+                if !theirs {
+                    shown = Shown::default();
+                }
             }
             let view = line.view();
             let other = view.customer.is_some_and(|known| known.id == customer(REP));

@@ -333,22 +333,14 @@ fn c77_an_account_that_another_call_blocked_meanwhile_cannot_pass_in_this_one() 
 }
 
 #[test]
-fn who_has_nothing_on_file_fails_with_the_pin_and_is_not_failed_for_our_gap() {
-    let mut call = Script::delivered();
-    let by_number = Ok(NumberMatch::One(Box::new(known_without_answers())));
-    call.looked_up(Lookup { by_number, intent: IntentFound::NotPresented, alarm: None })
-        .does("audit call_classified, answer");
-    call.established().does("draw account");
-    call.drawn().does("play pin.position.2");
-    for _ in 0..2 {
-        call.waits_until_deadline();
-    }
-    call.done.clear();
+fn b08_a_fixed_set_is_asked_as_it_stands_and_what_is_not_on_file_cannot_be_right() {
+    let mut call = Script::failed_pin_of(Standing::Open, known_without_answers());
     call.asks("ann", Request::Claim).does("audit call_claimed, ok");
-    call.asks("ann", Request::CancelPin)
-        .does("play thanks, record Abandoned, audit pin_cancelled, ok");
-    assert_eq!(call.view().authentication, Authentication::SystemUnavailable, "c51");
-    assert!(call.view().actions.contains(&"offer_callback") || call.view().call_back.is_none());
+    let question = || "main_balance".parse().expect("a key");
+    call.asks("ann", Request::Mark { question: question(), correct: true })
+        .does("refused nothing_on_file");
+    call.asks("ann", Request::Mark { question: question(), correct: false })
+        .does("audit question_marked, ok");
 }
 
 #[test]
