@@ -15,6 +15,7 @@ use crate::harness::call;
 use crate::harness::desktop::Desktop;
 use crate::harness::platform::Platform;
 use crate::promises::Disk;
+use crate::promises::metric;
 
 const PIN: &str = "9081726";
 /// Wrong at every position.
@@ -326,4 +327,30 @@ fn c58_to_c64_o01_o03_x32_the_eight_rows_by_outbound_calls_of_an_http_platform()
         assert!(!offered, "c65: no call-back on a call of ours");
         assert_eq!(agent.request("wrap_up", &call, &json!({ "outcome": "done" })), "ok");
     }
+}
+
+#[test]
+fn b01_the_agent_sees_a_defined_state_within_a_second_of_every_event() {
+    const STATES: [&str; 8] = [
+        "not_authenticated",
+        "partially_verified",
+        "in_progress",
+        "authenticated",
+        "failed",
+        "reset_required",
+        "blocked",
+        "system_unavailable",
+    ];
+    let daemon = daemon();
+    let agent = Desktop::agent(&daemon, "alice");
+    let id = Over::Sip.places(&daemon, &number(1), PIN, 0);
+    agent.wait_for(&id, "the call is with an agent", |call| call["media"] == "handed_over");
+    for state in agent.states_of(&id) {
+        let word = state["authentication"].as_str().expect("a state");
+        assert!(STATES.contains(&word), "{word}");
+    }
+    let metrics = daemon.metrics();
+    let within = metric(&metrics, "countersign_push_seconds_bucket{le=\"1\"}");
+    let all = metric(&metrics, "countersign_push_seconds_count");
+    assert!(all > 0.0 && (within - all).abs() < 0.5, "{within} of {all} within a second");
 }
