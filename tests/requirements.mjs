@@ -13,6 +13,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PAGE = "docs/requirements.md";
 const CATALOGUE = "tests/requirements.tsv";
+/** Its samples look like tests. */
+const OWN_TESTS = "tests/requirements.test.mjs";
 const SECTIONS = [
   ["C", "The child-maintenance check (profile `cmg`)"],
   ["B", "The bank's back office (profile `bofe`)"],
@@ -64,7 +66,7 @@ function sources() {
     readdirSync(ROOT + folder, { recursive: true }).map((file) => `${folder}/${file}`),
   );
   for (const file of files.sort()) {
-    if (file.includes("node_modules") || !/\.(rs|mjs)$/.test(file)) continue;
+    if (file.includes("node_modules") || file === OWN_TESTS || !/\.(rs|mjs)$/.test(file)) continue;
     const text = readFileSync(ROOT + file, "utf8");
     const names = file.endsWith(".rs") ? /\bfn ([a-z0-9_]+)\s*[(<]/g : /["'`]([a-z0-9]+_[a-z0-9_]+)["'`]/g;
     for (const [, name] of text.matchAll(names)) if (!found.has(name)) found.set(name, file);
