@@ -158,7 +158,10 @@ fn primary(facts: &Facts, actions: &[&'static str]) -> Option<&'static str> {
     ];
     let party_open = facts.party.as_ref().is_none_or(|party| !party.by_agent)
         && facts.profile.party == PartyRule::Agent;
-    let waits = facts.party.as_ref().is_some_and(|party| party.needs_client);
+    let waits = facts
+        .party
+        .as_ref()
+        .is_some_and(|party| party.waits_for_client() || party.waits_for_permission());
     let ticked = facts
         .questions
         .as_ref()

@@ -24,7 +24,7 @@ impl<'a> Platform<'a> {
     pub(crate) fn event(&self, kind: &str, call: &str, fields: &Value) -> Value {
         let nth = self.next.fetch_add(1, Ordering::Relaxed);
         let mut event = json!({
-            "event_id": format!("event-{nth}"),
+            "event_id": format!("event-{call}-{nth}"),
             "call_id": call,
             "at": format!("2026-11-22T10:{:02}:{:02}Z", nth / 60 % 60, nth % 60),
             "platform": "pbx",
