@@ -23,6 +23,7 @@ use countersign::model::customer::Role;
 use countersign::model::digits::Position;
 use countersign::model::party::PartyRole;
 use countersign::model::time::Timestamp;
+use countersign::outbound::Method;
 use countersign::outbound::Purpose;
 use countersign::outbound::codes::SpokenCode;
 use countersign::outbound::step::ProofView;
@@ -118,7 +119,61 @@ fn calls() -> Vec<CallView> {
         }),
         ..filled()
     }));
+    calls.extend(guided());
+    calls.extend(proofs());
     calls
+}
+
+/// Whom a call is with, what is asked of them and what is offered, in every word.
+fn guided() -> Vec<CallView> {
+    let with = |purpose: Purpose| CallView { purpose: Some(purpose), ..filled() };
+    let mut calls: Vec<_> = every().into_iter().map(with).collect();
+    calls.extend(every().into_iter().map(|role: PartyRole| CallView {
+        party: Some(PartyView { role, set_by: "record", client_present: None, permission: None }),
+        ..filled()
+    }));
+    let kinds = [
+        QuestionKind::Check,
+        QuestionKind::Transitional,
+        QuestionKind::CallBack,
+        QuestionKind::Employer,
+    ];
+    calls.extend(kinds.map(|kind| CallView {
+        questions: Some(QuestionsView {
+            kind,
+            set: String::new(),
+            required: 2,
+            correct: 0,
+            items: vec![],
+        }),
+        ..filled()
+    }));
+    let tasks = production("src/call/afterwards.rs");
+    let tasks = literals(between(&tasks, "match (by_gich, has_number) {", "};"));
+    let tasks = tasks.into_iter().map(|task| Some(&*task.leak())).chain([None]);
+    calls.extend(tasks.map(|task| CallView {
+        call_back: Some(CallBackView { offered: false, accepted: None, task }),
+        ..filled()
+    }));
+    calls
+}
+
+/// Our proof in every stage, and by every method.
+fn proofs() -> Vec<CallView> {
+    let proof = ProofView {
+        stage: "intro",
+        method: None,
+        methods: every().into_iter().map(Method::word).collect(),
+        speak: None,
+        reference: None,
+        expires_at: None,
+    };
+    let stages = production("src/outbound/proof.rs");
+    let stages = literals(between(&stages, "pub fn view", "\n    }\n"));
+    let stages = stages.into_iter().map(|stage| ProofView { stage: stage.leak(), ..proof.clone() });
+    let methods = every().into_iter().map(Method::word);
+    let methods = methods.map(|method| ProofView { method: Some(method), ..proof.clone() });
+    stages.chain(methods).map(|proof| CallView { proof: Some(proof), ..filled() }).collect()
 }
 
 fn empty() -> CallView {
@@ -162,8 +217,10 @@ fn empty() -> CallView {
 }
 
 fn filled() -> CallView {
-    let desk = production("src/call/desk.rs");
-    let actions = literals(between(&desk, "fn actions", "\n}\n"));
+    let (desk, proving) = (production("src/call/desk.rs"), production("src/call/proving.rs"));
+    let mut actions = literals(between(&desk, "fn actions", "\n}\n"));
+    actions.extend(literals(between(&desk, "fn while_it_lasts", "\n}\n")));
+    actions.extend(literals(between(&proving, "fn proof_actions", "\n    }\n")));
     CallView {
         ended_at: Some(Timestamp(1).rfc3339()),
         ani_display: Some("••••••0001".into()),
@@ -211,11 +268,9 @@ fn filled() -> CallView {
         message: Some("a sentence".into()),
         actions: actions.into_iter().map(|action| &*action.leak()).collect(),
         notes: vec!["helped".into()],
-        timeline: vec![TimelineView {
-            at: Timestamp(0).rfc3339(),
-            who: Who::Agent,
-            what: "taken by alice".into(),
-        }],
+        timeline: [Who::Caller, Who::Daemon, Who::Agent, Who::Platform, Who::Records]
+            .map(|who| TimelineView { at: Timestamp(0).rfc3339(), who, what: "a step".into() })
+            .into(),
         ..empty()
     }
 }

@@ -43,9 +43,31 @@ pub(crate) fn fields_of(source: &str, name: &str) -> BTreeSet<String> {
     lines.map(|(name, _)| name.trim_start_matches("r#").to_owned()).collect()
 }
 
-/// Path and method of what follows `.route(`.
-pub(crate) fn route(source: &str) -> Option<(String, String)> {
-    let (path, rest) = source.trim_start().strip_prefix('"')?.split_once('"')?;
-    let (method, _) = rest.trim_start_matches(',').trim_start().split_once('(')?;
-    Some((path.to_owned(), method.to_owned()))
+/// Path and method of everything that is routed here.
+pub(crate) fn routes(source: &str) -> BTreeSet<(String, String)> {
+    source.split(".route(").skip(1).filter_map(|rest| route(arguments(rest))).flatten().collect()
+}
+
+fn route(arguments: &str) -> Option<Vec<(String, String)>> {
+    let (path, handlers) = arguments.trim_start().strip_prefix('"')?.split_once('"')?;
+    let (first, chained) = handlers.trim_start_matches(',').trim_start().split_once('(')?;
+    let further = ["get", "post", "put", "patch", "delete"]
+        .into_iter()
+        .filter(|method| chained.contains(&format!(").{method}(")));
+    let methods = [first].into_iter().chain(further);
+    Some(methods.map(|method| (path.to_owned(), method.to_owned())).collect())
+}
+
+/// What stands before the bracket that closes this call.
+fn arguments(source: &str) -> &str {
+    let mut open = 1_usize;
+    let end = source.find(|c: char| {
+        match c {
+            '(' => open = open.saturating_add(1),
+            ')' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open == 0
+    });
+    end.and_then(|end| source.get(..end)).unwrap_or(source)
 }
