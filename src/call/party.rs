@@ -67,11 +67,21 @@ impl Call {
     ) -> (Phase, Vec<Effect>) {
         let known = self.facts.customer.as_ref().map(|known| &known.id);
         match said.customer.clone().filter(|named| known != Some(named)) {
+            // Away and back would hand out the password and the questions again, uncounted.
+            Some(_) if self.asked_too_much() => {
+                (phase, vec![Effect::Answered(reply, Err(Refusal::NotNow))])
+            }
             Some(customer) => {
                 (phase, vec![Effect::LookUpCustomer { customer, said, by: by.clone(), reply }])
             }
             None => self.party_said(phase, &said, by, reply, now),
         }
+    }
+
+    /// A password was said or an answer given: from here on the check goes to its end for this customer.
+    fn asked_too_much(&self) -> bool {
+        let asked = self.facts.questions.iter().flat_map(|asked| &asked.items);
+        self.facts.password_said || asked.into_iter().any(|item| item.marked.is_some())
     }
 
     /// The record of whom the agent named.
@@ -84,7 +94,7 @@ impl Call {
         found: Result<Option<Box<Known>>, Down>,
         now: Now,
     ) -> (Phase, Vec<Effect>) {
-        if !desk::actions(self, &phase).contains(&"set_party") {
+        if self.asked_too_much() || !desk::actions(self, &phase).contains(&"set_party") {
             return (phase, vec![Effect::Answered(reply, Err(Refusal::NotNow))]);
         }
         match found {

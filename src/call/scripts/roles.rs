@@ -58,6 +58,21 @@ fn c06_another_customer_starts_the_check_again() {
 }
 
 #[test]
+fn c06_c39_nobody_gets_the_questions_again_by_naming_another_customer_and_back() {
+    let mut house = with_representative();
+    let mut call = house.rings(WRONG);
+    call.with_client();
+    call.says_password(true);
+    let first = call.asked()[0].clone();
+    let value = SecretText::new("something else".into());
+    call.does(Request::Answer { question: fact(&first), value });
+    assert_eq!(call.asks(representative(Some(REP))), "not_now");
+    call.does(party(PartyRole::Client));
+    let questions = call.view().questions.expect("the same questions");
+    assert_eq!(questions.items[0].marked, Some(false));
+}
+
+#[test]
 fn c13_c14_with_the_clients_id_the_client_answers_and_permits() {
     for role in [PartyRole::Representative, PartyRole::Other] {
         let mut house = with_representative();
