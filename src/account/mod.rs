@@ -226,15 +226,7 @@ impl Account {
                 if newly { vec![AccountFact::BecameBlocked] } else { vec![] }
             }
             AccountEvent::CallPassed { was_failed } => {
-                // A call that had failed was counted with its failure.
-                self.round = self.round.saturating_add(u64::from(!was_failed));
-                // A block that an earlier call set stays: only an unblock lifts that (C71).
-                let own_block = was_failed && self.failed_calls == rule.failed_calls;
-                if self.blocked && !own_block {
-                    return vec![];
-                }
-                self.blocked = false;
-                self.failed_calls = 0;
+                self.pass(was_failed, rule);
                 vec![]
             }
             AccountEvent::ResetDemanded => {
@@ -271,6 +263,17 @@ impl Account {
                 self.disclose(key, now);
                 vec![]
             }
+        }
+    }
+
+    fn pass(&mut self, was_failed: bool, rule: BlockRule) {
+        // A call that had failed was counted with its failure.
+        self.round = self.round.saturating_add(u64::from(!was_failed));
+        // A block that an earlier call set stays: only an unblock lifts that (C71).
+        let own_block = was_failed && self.failed_calls == rule.failed_calls;
+        if !self.blocked || own_block {
+            self.blocked = false;
+            self.failed_calls = 0;
         }
     }
 

@@ -140,7 +140,7 @@ impl OutboundDesk for OutboundCalls {
                 (held.number.as_e164().to_owned(), held.age_ok)
             }
         };
-        let proof = Self::first_words(&call, &profile, age_ok);
+        let proof = Self::first_words(&call, profile, age_ok);
         let say = Some(proof.words(call.agent.as_str()));
         let id = match self.joined(&call) {
             Some(id) => id,

@@ -10,6 +10,7 @@ use crate::call::effect::CallResult;
 use crate::call::effect::Effect;
 use crate::call::facts::CallBackOffer;
 use crate::call::facts::Facts;
+use crate::call::facts::Party;
 use crate::call::facts::QuestionKind;
 use crate::call::facts::Reminder;
 use crate::call::facts::Who;
@@ -45,7 +46,7 @@ pub(crate) fn call_back_open(facts: &Facts) -> bool {
     };
     over && undecided
         && facts.direction == Direction::Inbound
-        && facts.customer.is_some()
+        && (facts.customer.is_some() || facts.authentication == Authentication::SystemUnavailable)
         && facts.profile.call_back.is_some()
         && !facts.bogus_reported
 }
@@ -67,9 +68,7 @@ impl Call {
         let has_number = self.facts.customer.as_ref().is_some_and(|known| known.has_number);
         let transitional = self.starts_early();
         let texts = &self.facts.profile.texts;
-        let (task, message, occasion) = if !accepted {
-            (None, texts.end.clone(), Occasion::CallBackRefused { by: by.to_string() })
-        } else {
+        let (task, message, occasion) = if accepted {
             let task = match (by_gich, has_number) {
                 (true, _) => "case_owner",
                 (false, false) => "trace",
@@ -78,6 +77,8 @@ impl Call {
             let by = by.to_string();
             let occasion = Occasion::CallBackAccepted { by, by_gich, transitional, has_number };
             (Some(task), texts.call_back_held.clone(), occasion)
+        } else {
+            (None, texts.end.clone(), Occasion::CallBackRefused { by: by.to_string() })
         };
         if !accepted && self.facts.authentication == Authentication::Failed {
             // C69: the outcome in the source's own words.
@@ -152,6 +153,10 @@ impl Call {
         if self.facts.recovered || self.facts.recovering {
             return vec![];
         }
+        if self.facts.party.as_ref().is_some_and(Party::waits_for_permission) {
+            // C14: what this call may lead to, it leads to with the client's word.
+            return vec![];
+        }
         // X07, X30: only to a number that nobody could have taken over meanwhile.
         if self.facts.class() == CallerClass::Unverified {
             self.facts.message = Some(self.facts.profile.texts.by_letter.clone());
@@ -166,20 +171,22 @@ impl Call {
             let early = rule.early_set.as_deref()?;
             self.ask_set(early, QuestionKind::CallBack, now)
         });
-        match asked {
-            Some(asked) => {
-                self.facts.recovering = true;
-                if !self.facts.authentication.is_final() {
-                    self.facts.authentication = Authentication::InProgress;
-                }
-                vec![asked]
+        if let Some(asked) = asked {
+            self.facts.recovering = true;
+            if !self.facts.authentication.is_final() {
+                self.facts.authentication = Authentication::InProgress;
             }
-            None => {
-                self.facts.recovered = true;
-                self.facts.conclude(Authentication::SystemUnavailable);
-                vec![]
-            }
+            return vec![asked];
         }
+        self.facts.recovered = true;
+        if self.facts.authentication.is_final() {
+            // What was failed stays failed (C52, C69); the way back goes by letter.
+            self.facts.message = Some(self.facts.profile.texts.by_letter.clone());
+            self.facts.followed_up = true;
+            return vec![Effect::FollowUp(Occasion::ByLetter)];
+        }
+        self.facts.conclude(Authentication::SystemUnavailable);
+        vec![]
     }
 
     /// All three were right, or any was wrong (C56, C57, C67, C68).
@@ -189,6 +196,12 @@ impl Call {
         let Some(customer) = self.facts.customer.as_ref().map(|known| known.id.clone()) else {
             return vec![];
         };
+        let way_back = self.facts.authentication == Authentication::Failed
+            || matches!(self.facts.purpose, Some(Purpose::CallBack | Purpose::Unblock));
+        if passed && !way_back {
+            // The questions stood in for what may not be spoken (X33): nothing had failed, nothing is reset.
+            return self.pass(CallResult::Passed);
+        }
         if passed {
             self.facts.note(now.wall, "the way back was passed");
             let reason = "three additional questions answered".to_owned();

@@ -26,6 +26,7 @@ use crate::model::caller::CallerClass;
 use crate::model::time::Now;
 use crate::outbound::Purpose;
 use crate::outbound::proof::Proof;
+use crate::policy::PartyRule;
 use crate::policy::table::Next;
 use crate::policy::table::Password;
 use crate::policy::table::Pin;
@@ -111,14 +112,10 @@ impl Call {
         Effect::Audit { actor: "system".into(), what: "call_classified", body }
     }
 
-    /// The class the table is asked with: what was passed before a blind transfer is worth nothing (X31).
-    fn class_in_check(&self) -> CallerClass {
-        if self.facts.rechecking { CallerClass::Unverified } else { self.facts.class() }
-    }
-
     /// What the table says now, written into the transcript.
     fn next(&mut self) -> (Next, bool) {
-        let (route, class, state) = (self.facts.route, self.class_in_check(), self.facts.factors);
+        let (route, class, state) =
+            (self.facts.route, self.facts.class_in_check(), self.facts.factors);
         let decision = self.facts.profile.decide(route, class, state);
         let next = decision.next.clone();
         self.facts.transcript.step(Step {
@@ -135,7 +132,7 @@ impl Call {
     /// Whether the table asks for the PIN in this state.
     pub(crate) fn pin_is_next(&self) -> bool {
         let state = State { pin: Pin::Pending, ..self.facts.factors };
-        let class = self.class_in_check();
+        let class = self.facts.class_in_check();
         *self.facts.profile.decide(self.facts.route, class, state).next == Next::Pin
     }
 
@@ -166,15 +163,18 @@ impl Call {
             return vec![];
         }
         // O01, X32: nobody is asked anything before we have proved who we are.
-        if self.facts.proof.as_ref().is_some_and(|p| !p.allows_check() && !p.skips_check()) {
-            return vec![];
+        if self.facts.direction == Direction::Outbound && !self.proof_opens_check() {
+            return self.by_letter();
         }
-        let settled = self.facts.customer.is_none() || self.party_settled();
+        // C11: whom nobody has named yet has no role either, where agents say it.
+        let nobody = self.facts.customer.is_none() && self.facts.profile.party == PartyRule::Record;
+        let settled = nobody || self.party_settled();
         if matches!(self.facts.purpose, Some(Purpose::CallBack | Purpose::Unblock)) {
             return if settled { self.start_recovery(now) } else { vec![] };
         }
-        if settled && self.facts.proof.as_ref().is_some_and(Proof::skips_check) {
-            return self.record(CallResult::Passed);
+        let skips = self.facts.proof.as_ref().is_some_and(Proof::skips_check);
+        if settled && skips && !self.facts.rechecking {
+            return self.pass(CallResult::Passed);
         }
         match self.next() {
             // C11: beyond the keypad nothing goes on before the role is set.
@@ -198,16 +198,8 @@ impl Call {
             }
             (Next::Questions(set), _) => self.ask_questions(&set, now),
             (Next::Authenticated, compensated) => {
-                if self.facts.party.as_ref().is_some_and(Party::waits_for_permission) {
-                    // C14: the client has passed; whether the other person goes on is theirs to say.
-                    self.facts.authentication = Authentication::InProgress;
-                    return vec![];
-                }
-                self.record(if compensated {
-                    CallResult::PassedCompensated
-                } else {
-                    CallResult::Passed
-                })
+                let passed = CallResult::Passed;
+                self.pass(if compensated { CallResult::PassedCompensated } else { passed })
             }
             (Next::Failed, _) => self.record(CallResult::Failed),
             (Next::ResetRequired, _) => self.record(CallResult::ResetRequired),
@@ -237,21 +229,42 @@ impl Call {
             Route::Standard => QuestionKind::Check,
             Route::Transitional => QuestionKind::Transitional,
         };
-        match self.ask_set(set, kind, now) {
-            Some(asked) => {
-                self.facts.authentication = Authentication::InProgress;
-                vec![asked]
-            }
-            None => {
-                self.facts.note(now.wall, format!("too few answers on file for {set}"));
-                if self.facts.call_failed {
-                    return self.record(CallResult::Failed);
-                }
-                // Nothing to ask is our gap, not the caller's failure: it counts nothing (C51).
-                self.facts.conclude(Authentication::SystemUnavailable);
-                vec![]
-            }
+        if let Some(asked) = self.ask_set(set, kind, now) {
+            self.facts.authentication = Authentication::InProgress;
+            return vec![asked];
         }
+        self.facts.note(now.wall, format!("too few answers on file for {set}"));
+        if self.facts.call_failed {
+            return self.record(CallResult::Failed);
+        }
+        // Nothing to ask is our gap, not the caller's failure: it counts nothing (C51).
+        self.facts.conclude(Authentication::SystemUnavailable);
+        vec![]
+    }
+
+    /// C14: the client has passed; whether another person goes on is theirs to say.
+    pub(crate) fn pass(&mut self, result: CallResult) -> Vec<Effect> {
+        if self.facts.party.as_ref().is_some_and(Party::waits_for_permission) {
+            self.facts.authentication = Authentication::InProgress;
+            return vec![];
+        }
+        self.record(result)
+    }
+
+    /// O01, X32: nobody is asked anything before we have proved who we are.
+    fn proof_opens_check(&self) -> bool {
+        self.facts.proof.as_ref().is_some_and(|proof| proof.allows_check() || proof.skips_check())
+    }
+
+    /// X07, X30: we have proved ourselves, but to a number that proves nothing of theirs: we write.
+    fn by_letter(&mut self) -> Vec<Effect> {
+        let closed = self.facts.proof.as_ref().is_some_and(|proof| proof.say_key() == "no_check");
+        if !closed || self.facts.followed_up {
+            return vec![];
+        }
+        self.facts.followed_up = true;
+        self.facts.message = Some(self.facts.profile.texts.by_letter.clone());
+        vec![Effect::FollowUp(Occasion::ByLetter)]
     }
 
     pub(crate) fn record(&mut self, result: CallResult) -> Vec<Effect> {
@@ -293,8 +306,14 @@ impl Call {
             }
             (CallResult::Failed, Ok(_)) => Authentication::Failed,
         };
-        self.facts.call_failed =
-            outcome == Authentication::Failed || outcome == Authentication::Blocked;
+        self.facts.call_failed = matches!(
+            outcome,
+            Authentication::Failed | Authentication::Blocked | Authentication::ResetRequired
+        );
+        if verdict == CallResult::PassedCompensated && outcome == Authentication::Authenticated {
+            // C44: once; a second check in the same call is that of an account that was compensated.
+            self.facts.factors.compensated = true;
+        }
         self.facts.conclude(outcome);
         self.facts.note(now.wall, format!("outcome: {}", outcome.word()));
         let mut effects = self.follow_outcome(outcome, verdict, now);
@@ -302,6 +321,9 @@ impl Call {
             let (phase, more) = self.hand_over(false, now);
             effects.extend(more);
             return (phase, effects);
+        }
+        if std::mem::take(&mut self.facts.recheck_after) {
+            effects.extend(self.recheck(now));
         }
         effects.extend(self.close_books());
         (phase, effects)

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::call::input::Down;
 use crate::call::input::IntentFound;
 use crate::call::input::Known;
 use crate::call::input::Lookup;
@@ -81,42 +82,14 @@ pub fn classify(
             NumberTrust::High
         }
     };
-    let announced = intent_evidence(found.intent, &mut evidence);
-    let records_up = found.by_number.is_ok();
-    let by_number = match found.by_number {
-        Ok(NumberMatch::One(known)) => {
-            evidence.push(Evidence::new(
-                "number",
-                "on_file",
-                "the calling number is on file for one customer",
-            ));
-            Some(*known)
-        }
-        Ok(NumberMatch::Several) => {
-            evidence.push(Evidence::new(
-                "number",
-                "shared",
-                "several customers share the calling number",
-            ));
-            None
-        }
-        Ok(NumberMatch::Nobody) => {
-            evidence.push(Evidence::new(
-                "number",
-                "unknown",
-                "nobody has the calling number on file",
-            ));
-            None
-        }
-        Err(_) => {
-            evidence.push(Evidence::new(
-                "records",
-                "unavailable",
-                "the customer records could not be read",
-            ));
-            None
-        }
+    // Nobody announces a call that we make.
+    let intent = match direction {
+        Direction::Inbound => found.intent,
+        Direction::Outbound => IntentFound::NotPresented,
     };
+    let announced = intent_evidence(intent, &mut evidence);
+    let records_up = found.by_number.is_ok();
+    let by_number = owner_evidence(found.by_number, &mut evidence);
     let Announced { customer, complete, number_disagrees } = announced;
     // The app names the customer even where several share the number.
     let customer = customer.or(by_number);
@@ -187,6 +160,30 @@ fn number_evidence(
     trust
 }
 
+/// Whom the number names. One that was only claimed is named, and said to be.
+fn owner_evidence(
+    found: Result<NumberMatch, Down>,
+    evidence: &mut Vec<Evidence>,
+) -> Option<Known> {
+    let (kind, result, detail, known) = match found {
+        Ok(NumberMatch::One(known)) if known.number == NumberOnFile::No => {
+            ("number", "claimed", "somebody else named the customer", Some(*known))
+        }
+        Ok(NumberMatch::One(known)) => {
+            ("number", "on_file", "the calling number is on file for one customer", Some(*known))
+        }
+        Ok(NumberMatch::Several) => {
+            ("number", "shared", "several customers share the calling number", None)
+        }
+        Ok(NumberMatch::Nobody) => {
+            ("number", "unknown", "nobody has the calling number on file", None)
+        }
+        Err(Down) => ("records", "unavailable", "the customer records could not be read", None),
+    };
+    evidence.push(Evidence::new(kind, result, detail));
+    known
+}
+
 struct Announced {
     customer: Option<Known>,
     complete: bool,
@@ -226,7 +223,6 @@ fn intent_evidence(found: IntentFound, evidence: &mut Vec<Evidence>) -> Announce
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::input::Down;
     use crate::policy::BUILT_IN;
 
     fn known(number: NumberOnFile) -> Known {
@@ -245,6 +241,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_795_000_000_000);
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table, one line a story")]
     fn b03_every_look_up_gets_its_class_and_x12_x16_hold() {
         use CallerClass as C;
         let profile = Profile::parse(BUILT_IN[0].0, BUILT_IN[0].1).expect("sound");

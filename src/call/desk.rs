@@ -6,6 +6,7 @@ use crate::account::Standing;
 use crate::call::Call;
 use crate::call::afterwards;
 use crate::call::effect::Effect;
+use crate::call::facts::Facts;
 use crate::call::facts::Party;
 use crate::call::facts::Reminder;
 use crate::call::facts::Who;
@@ -66,7 +67,7 @@ fn while_it_lasts(call: &Call, phase: &Phase) -> Vec<&'static str> {
     if matches!(phase, Phase::Capture { .. }) {
         allowed.push("cancel_pin");
     }
-    if open && facts.with_agent && !phase.attempt_open() {
+    if facts.with_agent && !phase.attempt_open() && party_may_be_set(facts) {
         allowed.push("set_party");
     }
     allowed.extend(call.proof_actions());
@@ -100,6 +101,22 @@ fn while_it_lasts(call: &Call, phase: &Phase) -> Vec<&'static str> {
         allowed.push("transfer");
     }
     allowed
+}
+
+/// While the check is open; and as long as this call has counted nothing, to name another customer
+/// than one who cannot be checked, or than nobody.
+fn party_may_be_set(facts: &Facts) -> bool {
+    let stuck = match facts.authentication {
+        Authentication::NotAuthenticated
+        | Authentication::PartiallyVerified
+        | Authentication::InProgress => return facts.verdict.is_none(),
+        Authentication::Blocked
+        | Authentication::ResetRequired
+        | Authentication::SystemUnavailable => !facts.call_failed && !facts.attempt_made,
+        Authentication::Failed => facts.customer.is_none(),
+        Authentication::Authenticated => false,
+    };
+    stuck && facts.verdict.is_none() && facts.direction == Direction::Inbound
 }
 
 /// PIN positions can be asked from the desktop: again while the machine says its last phrase to a
@@ -187,7 +204,7 @@ impl Call {
                 (phase, effects)
             }
             Request::Release => {
-                self.facts.agent = None;
+                self.facts.released_by = self.facts.agent.take();
                 self.conceal();
                 self.facts.note_of(Who::Agent, now.wall, format!("released by {by}"));
                 (phase, vec![audit(by, "call_released", json!({})), done(reply)])
@@ -224,6 +241,22 @@ impl Call {
                 let customer = self.facts.customer.as_ref().map(|known| known.id.clone());
                 (phase, vec![Effect::JudgePassword { customer, said, reply }])
             }
+            Request::WrapUp { outcome, note } => self.wrap_up(phase, outcome, note, by, reply, now),
+            beyond => self.beyond_the_check(phase, asker, beyond, reply, now),
+        }
+    }
+
+    /// What is asked about a proof of ours, after the check, or beside it.
+    fn beyond_the_check(
+        &mut self,
+        phase: Phase,
+        asker: &Asker,
+        request: Request,
+        reply: Reply,
+        now: Now,
+    ) -> (Phase, Vec<Effect>) {
+        let by = &asker.agent;
+        match request {
             Request::OfferCallback { accepted } => {
                 (phase, self.offer_callback(accepted, asker, reply, now))
             }
@@ -238,7 +271,20 @@ impl Call {
             Request::ResetSecurity { reason } => (phase, self.reset_security(reason, by, reply)),
             Request::Unblock { reason } => (phase, self.unblock(reason, by, reply)),
             Request::Acknowledge => (phase, self.acknowledge(by, reply, now)),
-            Request::WrapUp { outcome, note } => self.wrap_up(phase, outcome, note, by, reply, now),
+            // Carried out in `request`.
+            Request::Claim
+            | Request::Release
+            | Request::CollectPin
+            | Request::CancelPin
+            | Request::SetParty(_)
+            | Request::Password(_)
+            | Request::Reveal(_)
+            | Request::Mark { .. }
+            | Request::Answer { .. }
+            | Request::Finish
+            | Request::WrapUp { .. } => {
+                (phase, vec![Effect::Answered(reply, Err(Refusal::NotNow))])
+            }
         }
     }
 
@@ -267,7 +313,13 @@ impl Call {
     fn claim(&mut self, by: &AgentId, reply: Reply, now: Now) -> Vec<Effect> {
         self.facts.agent = Some(by.clone());
         self.facts.note_of(Who::Agent, now.wall, format!("taken by {by}"));
-        vec![audit(by, "call_claimed", json!({})), done(reply)]
+        let mut effects = vec![audit(by, "call_claimed", json!({}))];
+        if self.facts.released_by.take().is_some_and(|before| before != *by) {
+            // X31: given back and taken by another is a blind hand-on.
+            effects.extend(self.recheck(now));
+        }
+        effects.push(done(reply));
+        effects
     }
 
     /// The verifier's word on the password.

@@ -1,5 +1,6 @@
 //! What is known about a call, whatever phase it is in.
 
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -223,8 +224,16 @@ pub struct Facts {
     pub with_agent: bool,
     /// The caller keyed a customer number.
     pub keyed: bool,
+    /// The agent named another customer than the call found.
+    pub renamed: bool,
+    /// What was answered right or wrong in this call, whoever was asked: no question twice.
+    pub given: BTreeMap<(CustomerId, FactKey), bool>,
+    /// Who gave the call back.
+    pub released_by: Option<AgentId>,
     /// The platform says that this agent has left the call.
     pub agent_gone: bool,
+    /// A blind transfer came while a verdict was on its way: a pass is owed again (X31).
+    pub recheck_after: bool,
     /// The check was passed before a blind transfer and is owed again (X31).
     pub rechecking: bool,
     pub notes: Vec<String>,
@@ -295,6 +304,10 @@ impl Facts {
             agent: delivered.agent,
             with_agent: false,
             keyed: false,
+            renamed: false,
+            given: BTreeMap::new(),
+            released_by: None,
+            recheck_after: false,
             agent_gone: false,
             rechecking: false,
             notes: vec![],
@@ -353,9 +366,10 @@ impl Facts {
     #[must_use]
     pub fn passes_a_block(&self) -> bool {
         let recovery = matches!(self.purpose, Some(Purpose::Unblock | Purpose::CallBack));
-        let trusted = self.class == Some(CallerClass::AppAuthenticated)
+        let class = self.class_in_check();
+        let trusted = class == CallerClass::AppAuthenticated
             || self.caller.number_trust() == NumberTrust::High
-                && self.class == Some(CallerClass::VerifiedNumber);
+                && class == CallerClass::VerifiedNumber;
         recovery || (trusted && self.profile.lanes == Lanes::Two)
     }
 
@@ -388,6 +402,13 @@ impl Facts {
                 Subject::Stranger(self.stranger.clone().unwrap_or_else(|| Claimed(String::new())))
             }
         }
+    }
+
+    /// The class the table is asked with. What the number was worth for another customer, or before a
+    /// blind transfer, it is not worth now (X31).
+    #[must_use]
+    pub fn class_in_check(&self) -> CallerClass {
+        if self.rechecking || self.renamed { CallerClass::Unverified } else { self.class() }
     }
 
     /// The class, once decided; before that a caller is worth nothing.

@@ -264,13 +264,19 @@ pub struct After {
     pub call_failed: bool,
 }
 
-/// What a step of OB-1 is made from.
-#[derive(Clone, Debug)]
+/// What a step of OB-1 is made from. Blind: inputs are logged at DEBUG.
+#[derive(Clone)]
 pub struct Material {
     /// Random bits.
     pub random: u64,
     /// Our half of the letter's code pair, spent when it was fetched.
     pub letter: Option<SpokenCode>,
+}
+
+impl fmt::Debug for Material {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Material(••)")
+    }
 }
 
 /// Where to answer a desktop's request.

@@ -21,6 +21,7 @@ use crate::model::customer::Role;
 use crate::model::ids::AgentId;
 use crate::model::party::PartyRole;
 use crate::model::time::Now;
+use crate::outbound::Purpose;
 use crate::policy::PartyRule;
 use crate::policy::table;
 
@@ -65,7 +66,15 @@ impl Call {
         reply: Reply,
         now: Now,
     ) -> (Phase, Vec<Effect>) {
+        // C08: an employer's call is no way round our proof and the client's check.
+        let organisation = matches!(said.role, PartyRole::Employer | PartyRole::ThirdParty);
         let known = self.facts.customer.as_ref().map(|known| &known.id);
+        let renames = said.customer.is_some() && known.is_some() && said.customer.as_ref() != known;
+        // O01, C71: what we proved, we proved to the customer whom we rang.
+        let other_than_rung = self.facts.direction == Direction::Outbound && renames;
+        if other_than_rung || (self.facts.purpose == Some(Purpose::Employer) && !organisation) {
+            return (phase, vec![Effect::Answered(reply, Err(Refusal::WrongParty))]);
+        }
         match said.customer.clone().filter(|named| known != Some(named)) {
             // Away and back would hand out the password and the questions again, uncounted.
             Some(_) if self.asked_too_much() => {
@@ -120,6 +129,8 @@ impl Call {
     fn change_customer(&mut self, known: Known, now: Now) {
         if self.facts.customer.is_some() || self.facts.stranger.is_some() {
             self.start_check_again();
+            // What the number was worth, it was worth for another.
+            self.facts.renamed = true;
         }
         self.facts.note_of(Who::Agent, now.wall, "another customer was named");
         self.facts.identify(known);
@@ -134,6 +145,7 @@ impl Call {
         self.facts.password_due = false;
         self.facts.password_said = false;
         self.facts.questions = None;
+        self.facts.recovering = false;
         self.facts.message = None;
         self.facts.reminder = None;
         self.facts.authentication = Authentication::NotAuthenticated;
@@ -198,6 +210,7 @@ impl Call {
     /// C08, C16: no secret of a client is asked of an organisation.
     fn not_checked(&mut self, role: PartyRole) -> Vec<Effect> {
         self.facts.questions = None;
+        self.facts.recovering = false;
         self.facts.password_due = false;
         if role == PartyRole::Employer {
             self.ask_employer();

@@ -10,6 +10,7 @@ use crate::call::input::TransferTo;
 use crate::call::phase::Phase;
 use crate::model::auth::Authentication;
 use crate::model::time::Now;
+use crate::policy::table;
 
 impl Call {
     /// What the platform says about agents and transfers.
@@ -87,12 +88,48 @@ impl Call {
                 self.facts.queue = queue;
             }
         }
-        if !carried && self.facts.authentication == Authentication::Authenticated {
-            // The next agent has not heard the caller pass: a new check, worth no more than a stranger's.
-            self.facts.rechecking = true;
-            self.start_check_again();
-            effects.extend(self.decide(now));
+        if !carried {
+            effects.extend(self.recheck(now));
         }
         effects
+    }
+
+    /// The next agent has not heard the caller pass: a new check, worth no more than a stranger's. What
+    /// went wrong stays wrong, and no question is asked twice.
+    pub(crate) fn recheck(&mut self, now: Now) -> Vec<Effect> {
+        if self.facts.verdict.is_some() {
+            self.facts.recheck_after = true;
+            return vec![];
+        }
+        match self.facts.authentication {
+            Authentication::Authenticated => {
+                self.facts.rechecking = true;
+                self.facts.recovered = false;
+                if let Some(party) = &mut self.facts.party {
+                    party.by_agent = false;
+                    party.permission = None;
+                }
+                self.start_check_again();
+                self.decide(now)
+            }
+            Authentication::InProgress => {
+                self.facts.rechecking = true;
+                let factors = &mut self.facts.factors;
+                if factors.pin == table::Pin::Correct {
+                    factors.pin = table::Pin::Pending;
+                }
+                if factors.password == table::Password::Correct {
+                    factors.password = table::Password::Pending;
+                    self.facts.password_said = false;
+                }
+                self.decide(now)
+            }
+            Authentication::NotAuthenticated
+            | Authentication::PartiallyVerified
+            | Authentication::Failed
+            | Authentication::ResetRequired
+            | Authentication::Blocked
+            | Authentication::SystemUnavailable => vec![],
+        }
     }
 }

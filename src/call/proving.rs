@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::call::Call;
+use crate::call::desk;
 use crate::call::desk::done;
 use crate::call::effect::Effect;
 use crate::call::facts::Party;
@@ -144,6 +145,10 @@ impl Call {
     /// What stores and apps say to a proof.
     pub(crate) fn proving(&mut self, input: Input, now: Now) -> Vec<Effect> {
         let system = AgentId::try_from("system".to_owned()).ok();
+        if self.facts.ended_at.is_some() {
+            // Who has hung up proves nothing any more.
+            return desk::too_late(input);
+        }
         match (input, system) {
             (Input::ProofMaterial { method, by, reply, material }, _) => {
                 self.chosen(method, &by, reply, material, now)

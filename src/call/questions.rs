@@ -55,7 +55,8 @@ impl Call {
         let item = |key: &FactKey| {
             let (text, reveal) = (set.text(key)?.to_owned(), profile.reveal(set, key));
             let key = key.clone();
-            Some(Asked { key, text, reveal, marked: None, revealed: None })
+            let marked = self.facts.given.get(&(customer.clone(), key.clone())).copied();
+            Some(Asked { key, text, reveal, marked, revealed: None })
         };
         let items: Vec<Asked> = drawn.iter().filter_map(item).collect();
         let required = set.required;
@@ -165,6 +166,9 @@ impl Call {
             return vec![Effect::Answered(reply, Err(Refusal::NoSuchQuestion))];
         };
         item.marked = Some(correct);
+        if let Some(known) = &self.facts.customer {
+            self.facts.given.insert((known.id.clone(), question.clone()), correct);
+        }
         let looked = item.revealed.take();
         let interval =
             looked.map(|at| now.wall.since(at).as_millis().try_into().unwrap_or(u64::MAX));

@@ -1,5 +1,7 @@
 //! What a desktop may ask of a call (contract §6), and why it may be refused.
 
+use std::fmt;
+
 use crate::call::input::TransferTo;
 use crate::model::digits::SecretText;
 use crate::model::ids::AgentId;
@@ -43,8 +45,8 @@ pub enum ProofResult {
     CallBack,
 }
 
-/// One request of a desktop.
-#[derive(Clone, Debug)]
+/// One request of a desktop. Prints its word only: agents write what callers said into notes and reasons.
+#[derive(Clone)]
 pub enum Request {
     /// Take an unclaimed call.
     Claim,
@@ -116,6 +118,12 @@ pub enum Request {
         /// A free note.
         note: Option<String>,
     },
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request({})", self.word())
+    }
 }
 
 impl Request {

@@ -237,7 +237,10 @@ fn situation(call: &Call, actions: &[&'static str]) -> Option<&'static str> {
 }
 
 fn hides_number(facts: &Facts) -> bool {
-    matches!(facts.authentication, Authentication::Failed | Authentication::Blocked)
+    matches!(
+        facts.authentication,
+        Authentication::Failed | Authentication::Blocked | Authentication::ResetRequired
+    )
 }
 
 /// C52: after a failure not even the last four digits.

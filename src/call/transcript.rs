@@ -116,7 +116,7 @@ impl Transcript {
             compare(
                 format!("step {number}"),
                 told(step.row, &step.next, step.compensated),
-                told(decision.row, &decision.next.word(), decision.compensated),
+                told(decision.row, decision.next.word(), decision.compensated),
             );
         }
         for (number, counted) in (1..).zip(&self.questions) {

@@ -22,8 +22,10 @@ use crate::model::time::Now;
 impl Call {
     /// Sends the caller on to the queue.
     pub(crate) fn hand_over(&mut self, answered: bool, now: Now) -> (Phase, Vec<Effect>) {
+        // Whoever talks to an agent already goes back to that agent, not to the queue.
+        let talks = self.facts.with_agent && self.facts.agent.is_some();
         self.facts.with_agent = true;
-        let to = self.facts.queue_uri.clone();
+        let to = if talks { String::new() } else { self.facts.queue_uri.clone() };
         self.facts.note(now.wall, format!("handing over to queue {}", self.facts.queue));
         let phase = Phase::HandingOver { answered, until: now.up + HAND_OVER_MAX };
         (phase, vec![Effect::HandOver { to, answered }])
@@ -122,7 +124,11 @@ impl Call {
         }
         let profile = &self.facts.profile;
         let wait = if self.facts.agent.is_some() { profile.wrap_up_max } else { profile.linger };
-        (Phase::WrapUp { until: now.up + wait }, self.close_books())
+        let mut effects = self.close_books();
+        if self.facts.proof.as_ref().is_some_and(|proof| proof.app_numbers().is_some()) {
+            effects.push(Effect::ShowInApp(None));
+        }
+        (Phase::WrapUp { until: now.up + wait }, effects)
     }
 
     /// Reports the end of the call, once, as soon as nothing is on its way to disk.

@@ -216,7 +216,7 @@ impl CallWatch {
     }
 
     /// Whether the agent may look at one more answer.
-    pub(super) fn may_reveal(&self, agent: &AgentId, guard: &Guard, now: Now) -> bool {
+    pub(super) fn may_reveal(agent: &AgentId, guard: &Guard, now: Now) -> bool {
         let advice = guard.observe(now, Event::Reveal { agent });
         advice != Advice::OverQuota
     }

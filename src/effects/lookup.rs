@@ -42,7 +42,7 @@ pub(crate) async fn caller(world: &World, asked: Asked, now: Now) -> Lookup {
         Direction::Inbound => caller.number(),
         Direction::Outbound => dialled.as_ref(),
     };
-    let intent = match intent {
+    let intent = match intent.filter(|_| direction == Direction::Inbound) {
         None => IntentFound::NotPresented,
         Some(PresentedIntent::Unreadable) => IntentFound::Refused("unreadable"),
         Some(PresentedIntent::Handle(handle)) => {

@@ -26,6 +26,7 @@ use tracing::error;
 use tracing::info;
 
 use crate::account::AccountFact;
+use crate::account::BlockRule;
 use crate::call::effect::CallResult;
 use crate::call::effect::Effect;
 use crate::call::effect::EndedCall;
@@ -33,6 +34,7 @@ use crate::call::effect::LastState;
 use crate::call::input::After;
 use crate::call::input::Down;
 use crate::call::input::Input;
+use crate::call::input::Reply;
 use crate::call::view::CallView;
 use crate::effects::entries::Entry;
 use crate::effects::guarding::CallWatch;
@@ -47,6 +49,7 @@ use crate::model::digits::SecretText;
 use crate::model::ids::AgentId;
 use crate::model::ids::CallId;
 use crate::model::ids::CustomerId;
+use crate::model::ids::FactKey;
 use crate::model::time::Timestamp;
 use crate::pin::workers::PinWorkers;
 use crate::platform::Leg;
@@ -258,37 +261,14 @@ impl Carrier {
             }
             Effect::Settle { ticket, verdict } => self.settle(ticket, verdict, taken, call),
             Effect::RecordResult { customer, result, rule } => {
-                let id = self.call.clone();
-                let stored = record_result(result);
-                let work = async move {
-                    let after = world.records.call_result(&id, &customer, stored, rule, now);
-                    let after = timed("call_result", after).await;
-                    after.map(|after| after_event(&world.stats, now, after))
-                };
-                if result == CallResult::Abandoned {
-                    self.later(async move { report("call_result", work.await.map(drop)) });
-                } else {
-                    self.ask(call, async move { Input::ResultRecorded(work.await) });
-                }
+                self.record_result(customer, result, rule, taken, call);
             }
             Effect::JudgePassword { customer, said, reply } => self.ask(call, async move {
                 let judgement = judging::judge_password(&world, customer, said).await;
                 Input::PasswordJudged { judgement, reply }
             }),
-            Effect::AuditReveal { question, by, reply }
-                if !self.watch.may_reveal(&by, &world.guard, taken.now) =>
-            {
-                counter!("countersign_quota_refused_total").increment(1);
-                let audited = Ok(None);
-                self.ask(call, async move { Input::Revealed { question, by, reply, audited } });
-            }
             Effect::AuditReveal { question, by, reply } => {
-                let body = serde_json::json!({ "question": question });
-                let entry = self.audit(taken, by.to_string(), "answer_revealed", body);
-                self.ask(call, async move {
-                    let audited = timed("audit", world.records.audit(entry)).await.map(Some);
-                    Input::Revealed { question, by, reply, audited }
-                });
+                self.audit_reveal(question, by, reply, taken, call);
             }
             Effect::Audit { actor, what, body } => {
                 let entry = self.audit(taken, actor, what, body);
@@ -315,6 +295,52 @@ impl Carrier {
             | Effect::Ended(_)
             | Effect::Release(_) => {}
         }
+    }
+
+    fn record_result(
+        &self,
+        customer: CustomerId,
+        result: CallResult,
+        rule: BlockRule,
+        taken: Taken,
+        call: &CallHandle,
+    ) {
+        let (world, id, now) = (Arc::clone(&self.world), self.call.clone(), taken.now.wall);
+        let stored = record_result(result);
+        let work = async move {
+            let after = world.records.call_result(&id, &customer, stored, rule, now);
+            let after = timed("call_result", after).await;
+            after.map(|after| after_event(&world.stats, now, after))
+        };
+        if result == CallResult::Abandoned {
+            self.later(async move { report("call_result", work.await.map(drop)) });
+        } else {
+            self.ask(call, async move { Input::ResultRecorded(work.await) });
+        }
+    }
+
+    /// X11, 5.7: no look without a line in the audit chain, and no more looks than an agent's share.
+    fn audit_reveal(
+        &self,
+        question: FactKey,
+        by: AgentId,
+        reply: Reply,
+        taken: Taken,
+        call: &CallHandle,
+    ) {
+        let world = Arc::clone(&self.world);
+        if !CallWatch::may_reveal(&by, &world.guard, taken.now) {
+            counter!("countersign_quota_refused_total").increment(1);
+            let audited = Ok(None);
+            self.ask(call, async move { Input::Revealed { question, by, reply, audited } });
+            return;
+        }
+        let body = serde_json::json!({ "question": question });
+        let entry = self.audit(taken, by.to_string(), "answer_revealed", body);
+        self.ask(call, async move {
+            let audited = timed("audit", world.records.audit(entry)).await.map(Some);
+            Input::Revealed { question, by, reply, audited }
+        });
     }
 
     fn release(&mut self, last: LastState) {

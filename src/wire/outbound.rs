@@ -183,7 +183,7 @@ mod tests {
         let short = read(r#"{"customer_id":"c1"}"#).expect("it reads");
         assert_eq!((short.purpose, short.queue), (Purpose::Contact, None));
         for (body, field) in [
-            (r#"{}"#, "customer_id"),
+            ("{}", "customer_id"),
             (r#"{"customer_id":""}"#, "customer_id"),
             (r#"{"customer_id":"c1","number":"07700900123"}"#, "number"),
             (r#"{"customer_id":"c1","platform_call_id":"a\nb"}"#, "platform_call_id"),

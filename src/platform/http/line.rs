@@ -157,14 +157,12 @@ impl Lines {
     /// The line of this name, a new one where there is none or only one that is over.
     pub(super) fn get_or(&self, key: &Key, new: impl FnOnce() -> Arc<Line>) -> Arc<Line> {
         let mut table = self.table();
-        match table.by_name.get(key).filter(|line| !line.is_over()) {
-            Some(line) => Arc::clone(line),
-            None => {
-                let line = new();
-                table.by_name.insert(key.clone(), Arc::clone(&line));
-                line
-            }
+        if let Some(line) = table.by_name.get(key).filter(|line| !line.is_over()) {
+            return Arc::clone(line);
         }
+        let line = new();
+        table.by_name.insert(key.clone(), Arc::clone(&line));
+        line
     }
 
     /// The line with this id, ours or its platform's; `None` where two platforms use the same.
