@@ -161,10 +161,7 @@ fn number_evidence(
 }
 
 /// Whom the number names. One that was only claimed is named, and said to be.
-fn owner_evidence(
-    found: Result<NumberMatch, Down>,
-    evidence: &mut Vec<Evidence>,
-) -> Option<Known> {
+fn owner_evidence(found: Result<NumberMatch, Down>, evidence: &mut Vec<Evidence>) -> Option<Known> {
     let (kind, result, detail, known) = match found {
         Ok(NumberMatch::One(known)) if known.number == NumberOnFile::No => {
             ("number", "claimed", "somebody else named the customer", Some(*known))

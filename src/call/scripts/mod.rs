@@ -8,6 +8,7 @@ mod laws;
 mod properties;
 mod roles;
 mod stories;
+mod traps;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

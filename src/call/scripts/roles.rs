@@ -182,6 +182,8 @@ fn x31_c83_a_blind_transfer_is_checked_again_by_desktop_and_by_platform() {
         }
         assert_ne!(call.is(), Authentication::Authenticated);
         assert_eq!(call.view().agent, "bob".parse().ok());
+        assert!(!call.can("password"), "c11: bob says first whom he speaks with");
+        assert_eq!(call.asks_as("bob", &[], party(PartyRole::Client)), "ok");
         let password = Request::Password(SecretText::new("grey heron".into()));
         let answer = call.asks_as("bob", &[], password);
         assert_eq!(answer, "ok", "{:?}", call.view().actions);
