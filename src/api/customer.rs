@@ -119,6 +119,10 @@ fn may_see(call: &Value, identity: &Identity) -> Result<CustomerId, Refused> {
     if call["authentication"].as_str() != Some(Authentication::Authenticated.word()) {
         return Err(Refused::NotPassed);
     }
+    if !call["ended_at"].is_null() {
+        // C83: what was passed dies with the call.
+        return Err(Refused::NotPassed);
+    }
     let party = &call["party"];
     match party["role"].as_str() {
         None => return Err(Refused::NotPassed),

@@ -114,12 +114,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let sessions: Arc<dyn Sessions> = Arc::new(MemorySessions::new(INTENTS_MAX, Arc::clone(&wall)));
     let hub = Hub::new(rand::random(), TOMBSTONES);
     let counts = Arc::new(Stats::new(clock.wall()));
-    let calls = Calls::new(
-        config.sip.max_calls.saturating_mul(4),
-        clock,
-        tasks.clone(),
-        stops.calls.clone(),
-    );
+    let calls_max = config.sip.max_calls.saturating_mul(4);
+    let calls = Calls::new(calls_max, clock, tasks.clone(), stops.calls.clone());
     let world = Arc::new(World {
         records: Arc::clone(&records) as Arc<dyn Records>,
         sessions: Arc::clone(&sessions),
@@ -132,19 +128,10 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         in_app: InApp::default(),
         stats: Arc::clone(&counts),
     });
-    let reception = Arc::new(Reception {
-        world: Arc::clone(&world),
-        calls: calls.clone(),
-        profiles: prepared.profiles.clone(),
-        default: config.policy.default.clone(),
-    });
-
+    let reception = Arc::new(reception(&prepared, &world, &calls));
     let outbox = outbox(&prepared, &records, &wall)?;
     let tokens = tokens(&config, &local_key, Arc::clone(&wall)).await?;
-    let http = TcpListener::bind(config.http.listen)
-        .await
-        .with_context(|| format!("http.listen: {}", config.http.listen))?;
-    let http_address = http.local_addr()?;
+    let (http, http_address) = bind(&config).await?;
     let (sip_addresses, listeners, gauges) =
         listeners(&prepared, &stops, &tasks, clock, &reception)?;
 
@@ -154,14 +141,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let platforms = Arc::new(platforms(&config, &reception, clock, &tasks, &stops));
     let desktops = desktops(&config, &hub, &tokens, &reception, (&wall, &tasks, &stops));
     let guard = Arc::clone(&world.guard);
-    let outbound = crate::api::outbound::routes(OutboundParts {
-        tokens: Arc::clone(&tokens) as Arc<dyn Doorkeeper>,
-        desk: Arc::new(OutboundCalls {
-            reception: Arc::clone(&reception),
-            queues: config.queues.clone(),
-            handed_over_max: config.sip.handed_over_max,
-        }),
-    });
+    let outbound = outbound_routes(&config, &tokens, &reception);
     let readiness: Arc<dyn Readiness> = Arc::new(Backends::new(world, clock));
     let state = ApiState {
         desktops,
@@ -178,10 +158,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         alarms: alarms(guard, clock),
         pages: web::pages().merge(outbound),
     };
-    for profile in prepared.profiles.values() {
-        // What it decides can be evaluated again, whatever becomes of its file.
-        state.records.archive_profile(&profile.hash, &profile.name, &profile.text).await?;
-    }
+    archive(&prepared, &*state.records).await?;
     tasks.spawn(crate::api::server::serve(http, state, tasks.clone(), stops.sockets.clone()));
     tasks.spawn(background(metrics, outbox, stops.sockets.clone()));
     lifecycle::ready(&tasks, stops.sockets.clone());
@@ -197,6 +174,45 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         tasks,
         stops,
         grace: config.shutdown.grace,
+    })
+}
+
+fn reception(prepared: &Prepared, world: &Arc<World>, calls: &Calls) -> Reception {
+    Reception {
+        world: Arc::clone(world),
+        calls: calls.clone(),
+        profiles: prepared.profiles.clone(),
+        default: prepared.config.policy.default.clone(),
+    }
+}
+
+async fn bind(config: &Config) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let named = || format!("http.listen: {}", config.http.listen);
+    let http = TcpListener::bind(config.http.listen).await.with_context(named)?;
+    let address = http.local_addr()?;
+    Ok((http, address))
+}
+
+/// What a profile decides can be evaluated again, whatever becomes of its file.
+async fn archive(prepared: &Prepared, records: &dyn Records) -> anyhow::Result<()> {
+    for profile in prepared.profiles.values() {
+        records.archive_profile(&profile.hash, &profile.name, &profile.text).await?;
+    }
+    Ok(())
+}
+
+fn outbound_routes(
+    config: &Config,
+    tokens: &Arc<Tokens>,
+    reception: &Arc<Reception>,
+) -> axum::Router {
+    crate::api::outbound::routes(OutboundParts {
+        tokens: Arc::clone(tokens) as Arc<dyn Doorkeeper>,
+        desk: Arc::new(OutboundCalls {
+            reception: Arc::clone(reception),
+            queues: config.queues.clone(),
+            handed_over_max: config.sip.handed_over_max,
+        }),
     })
 }
 

@@ -70,11 +70,21 @@ impl OutboundCalls {
         records.customer(id).await?.ok_or(OutboundRefused::NoSuchCustomer)
     }
 
-    /// A call that the platform reports already is claimed instead of made.
-    fn joined(&self, call: &AnnouncedCall) -> Option<CallId> {
-        let named = call.platform_call_id.as_ref()?;
-        let found = self.reception.calls.find(named.as_str())?;
-        Some(found.id().clone())
+    /// A call that the platform reports already is taken over instead of made.
+    async fn joined(&self, call: &AnnouncedCall) -> Result<Option<CallId>, OutboundRefused> {
+        let named = call.platform_call_id.as_ref();
+        let Some(found) = named.and_then(|named| self.reception.calls.find(named.as_str())) else {
+            return Ok(None);
+        };
+        let AnnouncedCall { agent, customer, purpose, .. } = call.clone();
+        let announced = |reply| Input::Announced { agent, customer, purpose, reply };
+        match self.reception.world.replies.ask(&found, announced).await {
+            Ok(()) => Ok(Some(found.id().clone())),
+            Err(Refusal::NotYours) => Err(OutboundRefused::NotYours),
+            Err(Refusal::NotNow) => Err(OutboundRefused::NotNow),
+            Err(Refusal::NoSuchCall) => Err(OutboundRefused::NoSuchCall),
+            Err(_) => Err(OutboundRefused::Unavailable),
+        }
     }
 
     fn delivered(
@@ -142,22 +152,18 @@ impl OutboundDesk for OutboundCalls {
         };
         let proof = Self::first_words(&call, profile, age_ok);
         let say = Some(proof.words(call.agent.as_str()));
-        let id = match self.joined(&call) {
-            Some(id) => id,
-            None => {
-                let id = CallId::new(now, rand::random());
-                let delivered = self.delivered(&call, &id, dialled, queue)?;
-                let (leg, call_of_leg) = InOtherHands::new();
-                let handle = self
-                    .reception
-                    .delivered(delivered, policy.as_deref(), Box::new(leg))
-                    .map_err(|_| OutboundRefused::Unavailable)?;
-                let id = handle.id().clone();
-                // Set once, here.
-                let _ = call_of_leg.set(handle);
-                id
-            }
-        };
+        if let Some(call) = self.joined(&call).await? {
+            return Ok(Announced { call, proof: proof.view(), say });
+        }
+        let delivered = self.delivered(&call, &CallId::new(now, rand::random()), dialled, queue)?;
+        let (leg, call_of_leg) = InOtherHands::new();
+        let handle = self
+            .reception
+            .delivered(delivered, policy.as_deref(), Box::new(leg))
+            .map_err(|_| OutboundRefused::Unavailable)?;
+        let id = handle.id().clone();
+        // Set once, here.
+        let _ = call_of_leg.set(handle);
         Ok(Announced { call: id, proof: proof.view(), say })
     }
 

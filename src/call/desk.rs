@@ -142,6 +142,7 @@ pub(crate) fn too_late(input: Input) -> Vec<Effect> {
         | Input::PartyLookedUp { reply, .. }
         | Input::SecurityReset { reply: Some(reply), .. }
         | Input::Unblocked { reply, .. }
+        | Input::Announced { reply, .. }
         | Input::AppTapped { reply, .. }
         | Input::LetterCompared { reply, .. }
         | Input::ProofMaterial { reply, .. }

@@ -332,6 +332,17 @@ pub enum Input {
         /// Where the account stands.
         after: Result<After, Down>,
     },
+    /// An agent announces the outbound call that the platform reported (`POST /v1/outbound`).
+    Announced {
+        /// Who rings.
+        agent: AgentId,
+        /// Whom.
+        customer: Option<CustomerId>,
+        /// Why.
+        purpose: Purpose,
+        /// Who waits.
+        reply: Reply,
+    },
     /// The customer tapped a number in the app (OB-1).
     AppTapped {
         /// Which.

@@ -145,32 +145,20 @@ impl Call {
             (Phase::Released, input) => (Phase::Released, desk::too_late(input)),
 
             // Alike in every phase.
-            (phase, Input::Request { asker, request, reply }) => {
-                self.request(phase, &asker, request, reply, now)
-            }
-            (phase, Input::ResultRecorded(result)) => self.result_recorded(phase, result, now),
-            (phase, Input::Revealed { question, by, reply, audited }) => {
-                (phase, self.revealed(&question, &by, reply, audited, now))
-            }
-            (phase, Input::PasswordJudged { judgement, reply }) => {
-                self.password_judged(phase, judgement, reply, now)
-            }
-            (phase, Input::PartyLookedUp { said, by, reply, found }) => {
-                self.party_looked_up(phase, &said, &by, reply, found, now)
-            }
-            (phase, Input::SecurityReset { reply, after }) => {
-                let effects = self.security_reset(reply, after, now);
-                (phase, effects)
-            }
-            (phase, Input::Unblocked { reply, after }) => {
-                (phase, self.unblocked(reply, after, now))
-            }
             (
                 phase,
-                input @ (Input::ProofMaterial { .. }
+                input @ (Input::Request { .. }
+                | Input::ResultRecorded(_)
+                | Input::Revealed { .. }
+                | Input::PasswordJudged { .. }
+                | Input::PartyLookedUp { .. }
+                | Input::SecurityReset { .. }
+                | Input::Unblocked { .. }
+                | Input::Announced { .. }
+                | Input::ProofMaterial { .. }
                 | Input::LetterCompared { .. }
                 | Input::AppTapped { .. }),
-            ) => (phase, self.proving(input, now)),
+            ) => self.beside_the_way(phase, input, now),
             (phase, Input::Event(CallEvent::ConnectionCleared(cause))) => {
                 self.cleared(phase, cause, now)
             }
@@ -223,6 +211,34 @@ impl Call {
                 input,
             ) => self.identifying(phase, input, now),
             (phase, input) => self.dialogue(phase, input, now),
+        }
+    }
+
+    /// What desktops ask and stores answer, wherever the caller is.
+    fn beside_the_way(&mut self, phase: Phase, input: Input, now: Now) -> (Phase, Vec<Effect>) {
+        match input {
+            Input::Request { asker, request, reply } => {
+                self.request(phase, &asker, request, reply, now)
+            }
+            Input::ResultRecorded(result) => self.result_recorded(phase, result, now),
+            Input::Revealed { question, by, reply, audited } => {
+                (phase, self.revealed(&question, &by, reply, audited, now))
+            }
+            Input::PasswordJudged { judgement, reply } => {
+                self.password_judged(phase, judgement, reply, now)
+            }
+            Input::PartyLookedUp { said, by, reply, found } => {
+                self.party_looked_up(phase, &said, &by, reply, found, now)
+            }
+            Input::SecurityReset { reply, after } => {
+                let effects = self.security_reset(reply, after, now);
+                (phase, effects)
+            }
+            Input::Unblocked { reply, after } => (phase, self.unblocked(reply, after, now)),
+            Input::Announced { agent, customer, purpose, reply } => {
+                (phase, self.announced(agent, customer.as_ref(), purpose, reply, now))
+            }
+            input => (phase, self.proving(input, now)),
         }
     }
 

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::call::Call;
 use crate::call::desk;
+use crate::call::desk::audit;
 use crate::call::desk::done;
 use crate::call::effect::Effect;
 use crate::call::facts::Party;
@@ -21,6 +22,7 @@ use crate::model::call_kind::Direction;
 use crate::model::caller::CallerClass;
 use crate::model::digits::SecretText;
 use crate::model::ids::AgentId;
+use crate::model::ids::CustomerId;
 use crate::model::ids::FactKey;
 use crate::model::party::PartyRole;
 use crate::model::time::Now;
@@ -62,6 +64,37 @@ impl Call {
         self.facts.proof = Some(Proof::new(rules, purpose, before));
         self.facts.note(now.wall, "we ring: our proof comes first");
         vec![]
+    }
+
+    /// An agent says that they make the outbound call that the platform reported.
+    pub(crate) fn announced(
+        &mut self,
+        agent: AgentId,
+        customer: Option<&CustomerId>,
+        purpose: Purpose,
+        reply: Reply,
+        now: Now,
+    ) -> Vec<Effect> {
+        let known = self.facts.customer.as_ref().map(|known| &known.id);
+        let untouched = self.facts.proof.as_ref().is_none_or(Proof::is_untouched);
+        let same = self.facts.direction == Direction::Outbound && (known == customer);
+        let refusal = match &self.facts.agent {
+            _ if !same || self.facts.ended_at.is_some() => Some(Refusal::NoSuchCall),
+            Some(owner) if *owner != agent => Some(Refusal::NotYours),
+            _ if !untouched => Some(Refusal::NotNow),
+            _ => None,
+        };
+        if let Some(refusal) = refusal {
+            return vec![Effect::Answered(reply, Err(refusal))];
+        }
+        self.facts.note_of(Who::Agent, now.wall, format!("announced by {agent}"));
+        let mut effects =
+            vec![audit(&agent, "call_announced", json!({ "purpose": purpose.word() }))];
+        self.facts.agent = Some(agent);
+        self.facts.purpose = Some(purpose);
+        effects.extend(self.start_outbound(now));
+        effects.push(done(reply));
+        effects
     }
 
     /// What the desktop may do about the proof.

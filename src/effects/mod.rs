@@ -233,7 +233,6 @@ impl Carrier {
     /// Everything that a store or the verifier answers.
     fn store(&mut self, effect: Effect, taken: Taken, call: &CallHandle) {
         let world = Arc::clone(&self.world);
-        let now = taken.now.wall;
         match effect {
             Effect::LookUp { caller, dnis, intent, claimed, direction } => {
                 let asked = lookup::Asked { caller, dnis, intent, claimed, direction };

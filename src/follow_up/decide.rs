@@ -113,7 +113,8 @@ pub fn occurred(occurred: &Occurred, context: &Context<'_>) -> Vec<Step> {
         }
         Occasion::Marked(mark) => {
             let payload = json!({ "call": occurred.call, "customer": customer, "mark": mark, "at": at.rfc3339() });
-            vec![send(ItemKind::Mark, &occurred.call, payload)]
+            // A call that failed may still pass, and one that passed may be checked again.
+            vec![keyed(ItemKind::Mark, &format!("{}:{}", occurred.call, mark.label()), payload)]
         }
         Occasion::OrgImpersonated { details } => {
             let report = json!({

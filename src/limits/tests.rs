@@ -91,6 +91,7 @@ fn f5_2_a_block_of_numbers_and_a_trunk_have_their_limits() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a figure of the run")]
 fn f5_2_ten_thousand_accounts_with_one_call_each_raise_the_alarm_before_call_100() {
     for (story, number) in [
         ("one number", (|_| Some(1)) as fn(u32) -> Option<u32>),

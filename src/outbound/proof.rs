@@ -153,6 +153,12 @@ impl Proof {
         matches!(self.stage, Stage::Declined | Stage::CallBack { .. })
     }
 
+    /// Whether nobody has chosen or said anything yet.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        matches!(self.stage, Stage::Intro | Stage::NotNeeded) && self.spent.is_empty()
+    }
+
     /// Whether the customer is to read the second code of their letter now.
     #[must_use]
     pub const fn awaits_letter(&self) -> bool {

@@ -75,9 +75,11 @@ impl Sink for Own {
         kind == ItemKind::Mark
     }
 
-    async fn deliver(&self, item: &OutboxItem, now: Timestamp) -> Result<(), SinkError> {
+    async fn deliver(&self, item: &OutboxItem, _: Timestamp) -> Result<(), SinkError> {
         let Payload { call, customer, mark, .. } = Payload::of(item)?;
-        match self.records.put_mark(self.registry, &call, &customer, mark, now).await {
+        // Of two results of one call the later one holds, whenever they get here.
+        let at = item.enqueued;
+        match self.records.put_mark(self.registry, &call, &customer, mark, at).await {
             Ok(Marking::Stored) => Ok(()),
             Ok(Marking::Conflict(_)) => Err(SinkError::Conflict),
             // The customer was erased meanwhile: there is nobody to mark.

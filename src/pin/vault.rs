@@ -245,6 +245,7 @@ mod tests {
     /// After dudect (Reparaz, Balasch, Verbauwhede 2017): two classes in random order, Welch's t on their
     /// times. A comparison that stops at the first difference gives a t of hundreds here.
     #[test]
+    #[expect(clippy::print_stdout, reason = "a figure of the run")]
     fn f5_3_a_right_tag_takes_as_long_as_a_wrong_one() {
         use std::hint::black_box;
         use tokio::time::Instant;

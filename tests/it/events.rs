@@ -1,5 +1,4 @@
 //! A second platform beside SIP: whole calls by HTTP events, digit by digit.
-#![expect(clippy::expect_used, reason = "a test may panic")]
 
 use std::fs;
 use std::thread;

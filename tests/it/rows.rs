@@ -74,11 +74,12 @@ enum Over {
 
 /// A daemon under profile `cmg` with one customer for each row.
 fn daemon() -> Daemon {
-    let head: String = FACTS.iter().map(|(key, _)| format!(",fact.{key}")).collect();
-    let facts: String = FACTS.iter().map(|(_, answer)| format!(",{answer}")).collect();
-    let rows: String = (1..=TABLE.len())
+    let head: String = FACTS.map(|(key, _)| format!(",fact.{key}")).concat();
+    let facts: String = FACTS.map(|(_, answer)| format!(",{answer}")).concat();
+    let rows: Vec<String> = (1..=TABLE.len())
         .map(|n| format!("200{n},Customer {n},{},{PIN},{PASSWORD}{facts}\n", number(n)))
         .collect();
+    let rows = rows.concat();
     let settings = format!("{OFFICE}{CHEAP_PINS}[policy]\ndefault = \"cmg\"\n");
     Daemon::with(&settings, &format!("customer_id,name,numbers,pin,password{head}\n{rows}"))
 }

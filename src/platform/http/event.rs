@@ -155,7 +155,7 @@ mod tests {
             ("vip".parse().ok(), None, "vip", "sip:queue@127.0.0.1", None),
             (None, None, "general", "sip:queue@127.0.0.1", None),
         ] {
-            let found = translated(Arrival { queue, dnis, ..Arrival::default() });
+            let found = translated(Arrival { dnis, queue, ..Arrival::default() });
             assert_eq!(found.delivered.queue.as_str(), name);
             assert_eq!(
                 (found.delivered.queue_uri.as_str(), found.policy.as_deref()),

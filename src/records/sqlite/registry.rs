@@ -37,7 +37,21 @@ pub(super) fn put_mark(
     at: Timestamp,
 ) -> Result<Marking, RecordsError> {
     if let Some(before) = self::mark(db, registry, call)? {
-        return Ok(if before == mark { Marking::Stored } else { Marking::Conflict(before) });
+        if before == mark {
+            return Ok(Marking::Stored);
+        }
+        // A later result of the same call replaces an earlier one (C65, X31).
+        let mut update = db.prepare_cached(
+            "UPDATE marks SET mark = ?3, at = ?4 WHERE registry = ?1 AND call = ?2 AND at < ?4",
+        )?;
+        let changed =
+            update.execute((word(registry), call.as_str(), mark.label(), signed(at.0)))?;
+        if changed == 0 {
+            return Ok(Marking::Conflict(before));
+        }
+        let body = json!({ "registry": word(registry), "mark": mark, "before": before });
+        journal::note(db, at, "marked", Some(call), customer, body)?;
+        return Ok(Marking::Stored);
     }
     let mut known = db.prepare_cached("SELECT 1 FROM customers WHERE id = ?1")?;
     if !known.exists([customer.as_str()])? {
