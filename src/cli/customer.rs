@@ -25,6 +25,7 @@ use crate::model::auth::Verdict;
 use crate::model::customer::Customer;
 use crate::model::ids::CustomerId;
 use crate::records::Enrolment;
+use crate::records::FollowUps;
 use crate::records::Imported;
 use crate::records::Records;
 
@@ -51,6 +52,11 @@ pub enum CustomerCommand {
     },
     /// All customers as CSV, without PINs and passwords
     Export,
+    /// A new pair of codes for a letter: we read the first on an outbound call, the customer the second
+    LetterCodes {
+        /// Whose letter; a pair made before is void
+        id: String,
+    },
 }
 
 /// Runs a customer command.
@@ -64,7 +70,26 @@ pub async fn run(common: &Common, command: CustomerCommand) -> anyhow::Result<u8
         CustomerCommand::List => list(&stores, common.json).await,
         CustomerCommand::Show { id } => show(&stores, &id, common.json).await,
         CustomerCommand::Export => export(&stores).await,
+        CustomerCommand::LetterCodes { id } => letter_codes(&stores, &id, common.json).await,
     }
+}
+
+/// OB-1: the pair goes onto the letter and nowhere else.
+async fn letter_codes(stores: &Stores, id: &str, json: bool) -> anyhow::Result<u8> {
+    let customer = CustomerId::try_from(id.to_owned())?;
+    if stores.records.customer(&customer).await?.is_none() {
+        talk(&format!("there is no customer {id}"));
+        return Ok(1);
+    }
+    let pair = stores.records.issue_codes(&customer, Clock::start().wall()).await?;
+    let (ours, theirs) = (pair.ours.expose(), pair.theirs.expose());
+    if json {
+        print(&serde_json::json!({ "customer": id, "first": ours, "second": theirs }).to_string());
+    } else {
+        print(&format!("first code (we read it):        {ours}"));
+        print(&format!("second code (they answer it):   {theirs}"));
+    }
+    Ok(0)
 }
 
 /// What an import did.
