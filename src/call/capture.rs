@@ -10,6 +10,7 @@ use crate::call::effect::Effect;
 use crate::call::effect::Prompt;
 use crate::call::effect::Subject;
 use crate::call::facts::PinShown;
+use crate::call::facts::Who;
 use crate::call::input::After;
 use crate::call::input::CallEvent;
 use crate::call::input::Input;
@@ -52,6 +53,19 @@ impl Capture {
 
     fn position(&self) -> Position {
         if self.keys.is_empty() { self.positions.first() } else { self.positions.second() }
+    }
+}
+
+/// The position in a word: no figure stands in a timeline, so that none can be mistaken for a key.
+const fn ordinal(position: Position) -> &'static str {
+    match position.number() {
+        1 => "first",
+        2 => "second",
+        3 => "third",
+        4 => "fourth",
+        5 => "fifth",
+        6 => "sixth",
+        _ => "seventh",
     }
 }
 
@@ -151,6 +165,7 @@ impl Call {
         shown.attempt = capture.attempt;
         if !shown.positions.contains(&position) {
             shown.positions.push(position);
+            self.facts.note(now.wall, format!("asked for the {} digit", ordinal(position)));
         }
         if !self.facts.authentication.is_final() {
             self.facts.authentication = Authentication::InProgress;
@@ -174,6 +189,7 @@ impl Call {
             };
         }
         capture.keys.push(key);
+        self.facts.note_of(Who::Caller, now.wall, "a key");
         let entered = u8::try_from(capture.keys.len()).unwrap_or(u8::MAX);
         if let Some(shown) = &mut self.facts.pin {
             shown.entered = entered;

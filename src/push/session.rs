@@ -347,8 +347,7 @@ mod tests {
         desk.admitted(Ok(alice())).does("join alice");
         desk.says(r#"{"type":"ping"}"#).does(r#"send {"type":"pong"}"#);
         desk.says(CLAIM).does("ask claim of c");
-        desk.says(r#"{"type":"prove","id":2,"call":"c"}"#)
-            .does_something_with(r#""code":"not_now""#);
+        desk.says(r#"{"type":"fly","id":2,"call":"c"}"#).does_something_with(r#""code":"not_now""#);
         desk.says(r#"{"type":"mark","id":3,"call":"c"}"#)
             .does_something_with(r#""code":"bad_request""#);
         desk.hears(Heard::Beat).does("nothing");

@@ -1,6 +1,6 @@
 // The page against a real daemon whose simulated callers are calling (for example `countersign demo`).
 import assert from "node:assert/strict";
-import { accessible, clean, sees } from "./check.mjs";
+import { accessible, clean, sees, until } from "./check.mjs";
 
 const CLASSES = ["app_authenticated", "verified_number", "unverified"];
 const WITHIN_MS = 90_000;
@@ -53,9 +53,15 @@ export function liveTests(url, token, shots) {
         await enter(page);
         const row = page.locator('.row[data-class="app_authenticated"][data-authentication="authenticated"]').first();
         await row.waitFor({ state: "visible", timeout: WITHIN_MS });
-        await row.click();
+        // Rows move while calls come and go: the call that is looked at is named, and waited for.
+        const call = await row.getAttribute("data-call");
+        const shown = () => page.locator(".row[aria-current]").first().getAttribute("data-call");
+        await until(async () => {
+          await page.locator(`.row[data-call="${call}"]`).click({ timeout: 2_000 }).catch(() => {});
+          return (await shown().catch(() => null)) === call;
+        }, "the call from the app is shown");
         await sees(page, ".badge-text", "Authenticated");
-        assert.equal(await page.locator(".questions").count(), 0);
+        await until(async () => (await page.locator(".questions").count()) === 0, "nothing is asked");
       },
       { limit: WITHIN_MS + 30_000 },
     ],

@@ -176,14 +176,18 @@ impl Drop for Placed {
     }
 }
 
-/// A port for signalling, and an even one with three free behind it for media.
+/// A port for signalling, and an even one with another free behind it for media: below the range from
+/// which the system hands out ports and the daemons take theirs, so that nobody comes in between.
 fn free_ports(address: Ipv4Addr) -> (String, String) {
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 10_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     let port_of = |socket: &UdpSocket| socket.local_addr().expect("bound").port();
     let signalling = UdpSocket::bind((address, 0)).expect("a free port");
     let media = poll("free media ports", || {
-        let first = UdpSocket::bind((address, 0)).ok()?;
-        let port = port_of(&first);
-        let free = port % 2 == 0 && UdpSocket::bind((address, port.checked_add(2)?)).is_ok();
+        let turn = std::process::id().wrapping_mul(512) + NEXT.fetch_add(8, Ordering::Relaxed);
+        let port = u16::try_from(FIRST + turn % COUNT / 8 * 8).ok()?;
+        let free = [port, port + 2].iter().all(|port| UdpSocket::bind((address, *port)).is_ok());
         free.then_some(port)
     });
     (port_of(&signalling).to_string(), media.to_string())
