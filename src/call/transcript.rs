@@ -131,3 +131,60 @@ impl Transcript {
         differences
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::caller::NumberTrust;
+    use crate::policy::BUILT_IN;
+    use crate::policy::table::states;
+
+    fn profile(name: &str) -> Profile {
+        let (_, text) = BUILT_IN.iter().find(|(known, _)| *known == name).expect("built in");
+        Profile::parse(name, text).expect("sound")
+    }
+
+    fn decided_under(profile: &Profile) -> Transcript {
+        let mut transcript = Transcript::new(profile);
+        let basis = Basis {
+            on_file: true,
+            on_file_days: Some(31),
+            trust: NumberTrust::Medium,
+            alarmed: false,
+            announced: false,
+        };
+        transcript.class = Some((classify::class_of(&basis, profile), basis));
+        for state in states().take(Transcript::STEPS_MAX) {
+            let (route, class) = (Route::Standard, CallerClass::VerifiedNumber);
+            let decision = profile.decide(route, class, state);
+            let (row, next) = (decision.row, decision.next.word().to_owned());
+            let compensated = decision.compensated;
+            transcript.step(Step { route, class, state, row, next, compensated });
+        }
+        transcript
+    }
+
+    #[test]
+    fn a_past_call_comes_out_the_same_under_its_profile_and_otherwise_under_another() {
+        let cmg = profile("cmg");
+        let transcript = decided_under(&cmg);
+        assert_eq!(transcript.hash, cmg.hash);
+        assert_eq!(transcript.again(&cmg), []);
+        let kept = serde_json::to_string(&transcript).expect("JSON");
+        let read: Transcript = serde_json::from_str(&kept).expect("a transcript");
+        assert_eq!(read, transcript, "as the records keep it");
+        let differences = transcript.again(&profile("bofe"));
+        assert!(differences.iter().any(|difference| difference.at.starts_with("step")));
+    }
+
+    #[test]
+    fn a_forged_outcome_is_named_with_its_step() {
+        let cmg = profile("cmg");
+        let mut transcript = decided_under(&cmg);
+        let step =
+            transcript.steps.iter_mut().find(|step| step.next == "failed").expect("one fails");
+        step.next = "authenticated".into();
+        let [difference] = &transcript.again(&cmg)[..] else { panic!("one difference") };
+        assert!(difference.then.contains("authenticated") && difference.now.contains("failed"));
+    }
+}
