@@ -151,7 +151,7 @@ fn callers(people: &[Person], sip: SocketAddr) -> Vec<Caller> {
             let person = &right[(nth % RIGHT_CUSTOMERS) as usize];
             Caller { plan: Arc::new(person.calls(sip, &person.pin)), result: "correct", keys: 2 }
         };
-        let reaction = Duration::from_millis(300 + u64::from(nth * 37 % CALLS) * 60);
+        let reaction = Duration::from_millis(300 + u64::from(nth * 37 % CALLS) * 45);
         Arc::make_mut(&mut caller.plan).reaction = reaction;
         caller
     };
