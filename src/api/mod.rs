@@ -701,11 +701,10 @@ mod tests {
         async fn mark(&self, _: Registry, _: &CallId) -> Answered<Option<Mark>> { never() }
         async fn archive_profile(&self, _: &str, _: &str, _: &str) -> Answered<()> { never() }
         async fn profile_text(&self, _: &str) -> Answered<Option<ArchivedProfile>> { never() }
-        async fn http_event_seen(&self, _: &str, _: &str, _: Timestamp) -> Answered<bool> { never() }
         async fn audit_of_call(&self, _: &CallId, _: usize) -> Answered<Vec<Chained>> { never() }
         async fn issue_codes(&self, _: &CustomerId, _: Timestamp) -> Answered<CodePair> { never() }
         async fn take_codes(&self, _: &CustomerId, _: &CallId, _: Timestamp) -> Answered<Option<CodePair>> { never() }
-        async fn call_back_reference(&self, _: &CustomerId, _: &CallId, _: Timestamp) -> Answered<String> { never() }
+        async fn call_back_reference(&self, _: &CustomerId, _: &CallId, _: Timestamp, _: Timestamp) -> Answered<String> { never() }
         async fn redeem_reference(&self, _: &str, _: Timestamp) -> Answered<Option<PendingContact>> { never() }
     }
 

@@ -11,7 +11,6 @@ use crate::call::effect::Effect;
 use crate::call::facts::CallBackOffer;
 use crate::call::facts::Facts;
 use crate::call::facts::Party;
-use crate::call::facts::QuestionKind;
 use crate::call::facts::Reminder;
 use crate::call::facts::Who;
 use crate::call::input::After;
@@ -29,7 +28,6 @@ use crate::model::cause::Cause;
 use crate::model::ids::AgentId;
 use crate::model::time::Now;
 use crate::outbound::Purpose;
-use crate::policy::table::Route;
 
 /// Whether a call-back can be offered now: inbound, not passed, and nobody has said yes or no (C48, C51).
 pub(crate) fn call_back_open(facts: &Facts) -> bool {
@@ -66,7 +64,8 @@ impl Call {
             rule.not_by_groups.iter().any(|group| asker.groups.contains(group))
         });
         let has_number = self.facts.customer.as_ref().is_some_and(|known| known.has_number);
-        let transitional = self.starts_early();
+        let flags = self.facts.customer.as_ref().map(|known| known.flags.as_slice());
+        let transitional = self.facts.profile.is_early(flags.unwrap_or_default());
         let texts = &self.facts.profile.texts;
         let (task, message, occasion) = if accepted {
             let task = match (by_gich, has_number) {
@@ -137,20 +136,11 @@ impl Call {
         self.ended(cause, now)
     }
 
-    /// Whether the way back asks transitional questions (C55).
-    fn starts_early(&self) -> bool {
-        let flags = self.facts.customer.iter().flat_map(|known| &known.flags);
-        let rule = self.facts.profile.call_back.as_ref();
-        let early = rule.map(|rule| rule.early_flags.as_slice()).unwrap_or_default();
-        self.facts.route == Route::Transitional
-            || flags.into_iter().any(|flag| early.contains(flag))
-    }
-
     /// Three additional questions: on the same outbound call after a failure (C65), or as what a
     /// call-back or an unblocking call is for (C54, C71). Nothing when there is no way back here.
     pub(crate) fn start_recovery(&mut self, now: Now) -> Vec<Effect> {
-        let Some(rule) = self.facts.profile.call_back.clone() else { return vec![] };
-        if self.facts.recovered || self.facts.recovering {
+        let none = self.facts.profile.call_back.is_none();
+        if none || self.facts.recovered || self.facts.recovering {
             return vec![];
         }
         if self.facts.party.as_ref().is_some_and(Party::waits_for_permission) {
@@ -164,14 +154,7 @@ impl Call {
             self.facts.followed_up = true;
             return vec![Effect::FollowUp(Occasion::ByLetter)];
         }
-        let early = rule.early_set.as_deref().filter(|_| self.starts_early());
-        let wanted = early.unwrap_or(&rule.set);
-        let asked = self.ask_set(wanted, QuestionKind::CallBack, now).or_else(|| {
-            // C55: too few transactional answers on file.
-            let early = rule.early_set.as_deref()?;
-            self.ask_set(early, QuestionKind::CallBack, now)
-        });
-        if let Some(asked) = asked {
+        if let Some(asked) = self.ask_way_back(now) {
             self.facts.recovering = true;
             if !self.facts.authentication.is_final() {
                 self.facts.authentication = Authentication::InProgress;
@@ -207,6 +190,7 @@ impl Call {
             let reason = "three additional questions answered".to_owned();
             let rule = self.facts.profile.block;
             let by = by.clone();
+            self.facts.resetting = true;
             return vec![Effect::ResetSecurity {
                 customer,
                 by,
@@ -240,9 +224,11 @@ impl Call {
     ) -> Vec<Effect> {
         let answer = |outcome| reply.map(|reply| Effect::Answered(reply, outcome));
         let Ok(after) = after else {
-            if reply.is_none() {
+            // What was failed stays failed; what was not is not for the caller to answer for (C51).
+            if reply.is_none() && !self.facts.authentication.is_final() {
                 self.facts.conclude(Authentication::SystemUnavailable);
             }
+            self.facts.resetting = false;
             return answer(Err(Refusal::Unavailable)).into_iter().collect();
         };
         self.facts.note_of(Who::Records, now.wall, "security details reset");
@@ -266,6 +252,10 @@ impl Call {
             self.facts.message = Some(self.facts.profile.texts.advice.clone());
             self.facts.note(now.wall, format!("outcome: {}", outcome.word()));
             effects.push(Effect::FollowUp(Occasion::Marked(Mark::Verified)));
+            self.facts.resetting = false;
+            if std::mem::take(&mut self.facts.recheck_after) {
+                effects.extend(self.recheck(now));
+            }
         }
         effects.extend(answer(Ok(())));
         effects

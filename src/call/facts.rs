@@ -211,6 +211,8 @@ pub struct Facts {
     pub recovering: bool,
     /// The way back was tried; nobody gets two tries in a call.
     pub recovered: bool,
+    /// The way back was passed and its reset is on the way to disk.
+    pub resetting: bool,
     pub call_back: Option<CallBackOffer>,
     pub reminder: Option<Reminder>,
     pub enrolment_required: bool,
@@ -295,6 +297,7 @@ impl Facts {
             questions: None,
             recovering: false,
             recovered: false,
+            resetting: false,
             call_back: None,
             reminder: None,
             enrolment_required: false,

@@ -97,7 +97,7 @@ impl Call {
     /// The next agent has not heard the caller pass: a new check, worth no more than a stranger's. What
     /// went wrong stays wrong, and no question is asked twice.
     pub(crate) fn recheck(&mut self, now: Now) -> Vec<Effect> {
-        if self.facts.verdict.is_some() {
+        if self.facts.verdict.is_some() || self.facts.resetting {
             self.facts.recheck_after = true;
             return vec![];
         }

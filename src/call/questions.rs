@@ -1,6 +1,8 @@
 //! Security questions: drawn by the system (X35), ticked by the agent or compared by the daemon,
 //! counted by the profile.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::call::Call;
@@ -21,16 +23,11 @@ use crate::model::digits::SecretText;
 use crate::model::ids::AgentId;
 use crate::model::ids::FactKey;
 use crate::model::time::Now;
+use crate::outbound::employer::Tick;
 use crate::policy::Pool;
 use crate::policy::QuestionSet;
 use crate::policy::Reveal;
 use crate::policy::table;
-
-/// The two ticks before one speaks with an employer (C08).
-const EMPLOYER: [(&str, &str); 2] = [
-    ("organisation", "Is this the right organisation?"),
-    ("payroll", "Is this its payroll department?"),
-];
 
 /// The questions, while they can still be answered.
 pub(crate) fn due(facts: &Facts) -> Option<&QuestionsAsked> {
@@ -45,10 +42,38 @@ pub(crate) fn due(facts: &Facts) -> Option<&QuestionsAsked> {
     (open && facts.verdict.is_none()).then_some(questions)
 }
 
+/// X23: the SCIN names the customer, keyed, typed or on the screen before anything is asked: it never
+/// counts as an answer.
+fn identifying() -> Vec<FactKey> {
+    FactKey::try_from("scin".to_owned()).into_iter().collect()
+}
+
 impl Call {
-    /// Draws from a set and asks. `false`: too little is on file to ask enough.
+    /// Draws from a set and asks. Nothing: too little is on file to ask enough.
     pub(crate) fn ask_set(&mut self, name: &str, kind: QuestionKind, now: Now) -> Option<Effect> {
-        let drawn = self.drawn(name)?;
+        let profile = Arc::clone(&self.facts.profile);
+        let set = profile.question_set(name)?;
+        // A fixed set is asked as it stands: what is not on file cannot be answered right (B08, B12).
+        let keys =
+            self.draws(set.draw.is_none(), |pool, seed| set.draw(&profile, pool, seed))??;
+        self.put(name, keys, kind, now)
+    }
+
+    /// The questions of the way back; the profile says which (C54, C55, C65, C66).
+    pub(crate) fn ask_way_back(&mut self, now: Now) -> Option<Effect> {
+        let profile = Arc::clone(&self.facts.profile);
+        let drawn = self.draws(false, |pool, seed| profile.call_back_questions(pool, seed))?;
+        let (name, keys) = drawn?;
+        self.put(name, keys, QuestionKind::CallBack, now)
+    }
+
+    fn put(
+        &mut self,
+        name: &str,
+        keys: Vec<FactKey>,
+        kind: QuestionKind,
+        now: Now,
+    ) -> Option<Effect> {
         let customer = self.facts.customer.as_ref().map(|known| known.id.clone())?;
         let profile = &self.facts.profile;
         let set = profile.question_set(name)?;
@@ -58,30 +83,25 @@ impl Call {
             let marked = self.facts.given.get(&(customer.clone(), key.clone())).copied();
             Some(Asked { key, text, reveal, marked, revealed: None })
         };
-        let items: Vec<Asked> = drawn.iter().filter_map(item).collect();
+        let items: Vec<Asked> = keys.iter().filter_map(item).collect();
         let required = set.required;
         self.facts.questions = Some(QuestionsAsked { kind, set: name.into(), required, items });
         self.facts.note(now.wall, format!("questions drawn: {name}"));
-        Some(Effect::Asked { customer, keys: drawn })
+        Some(Effect::Asked { customer, keys })
     }
 
-    fn drawn(&self, name: &str) -> Option<Vec<FactKey>> {
+    /// Draws from what can be asked of this customer now; `all`: whether or not it is on file.
+    fn draws<T>(&self, all: bool, draw: impl FnOnce(&Pool<'_>, u64) -> T) -> Option<T> {
         let known = self.facts.customer.as_ref()?;
-        let profile = &self.facts.profile;
-        let set = profile.question_set(name)?;
-        // A fixed set is asked as it stands: what is not on file cannot be answered right (B08, B12).
-        let fixed = set.draw.is_none();
-        let on_file = |key: &FactKey| fixed || known.answers.contains_key(key);
-        let used = self.identified_by();
+        let on_file = |key: &FactKey| all || known.answers.contains_key(key);
         let pool = Pool {
             on_file: &on_file,
-            used_to_identify: &used,
+            used_to_identify: &identifying(),
             disclosed: &known.disclosed,
             recent: &self.recently_asked(),
             flags: &known.flags,
         };
-        // Another set of the same call draws differently: three additional questions (X34).
-        set.draw(profile, &pool, known.seed)
+        Some(draw(&pool, known.seed))
     }
 
     /// X34: what this call has asked already counts as recent for the next set.
@@ -91,21 +111,14 @@ impl Call {
         known.cloned().chain(here.map(|item| item.key.clone())).collect()
     }
 
-    /// X23: what named the customer in this call never counts as an answer.
-    fn identified_by(&self) -> Vec<FactKey> {
-        let keyed = self.facts.keyed || self.facts.party.as_ref().is_some_and(|p| p.by_agent);
-        let scin = FactKey::try_from("scin".to_owned()).ok();
-        scin.filter(|_| keyed || self.facts.customer.is_some()).into_iter().collect()
-    }
-
     /// C08: no challenge, two ticks.
     pub(crate) fn ask_employer(&mut self) {
-        let item = |(key, text): (&str, &str)| {
-            let key = FactKey::try_from(key.to_owned()).ok()?;
-            let (text, reveal) = (text.to_owned(), Reveal::Always);
+        let item = |tick: Tick| {
+            let key = FactKey::try_from(tick.key().to_owned()).ok()?;
+            let (text, reveal) = (tick.text().to_owned(), Reveal::Always);
             Some(Asked { key, text, reveal, marked: None, revealed: None })
         };
-        let items: Vec<Asked> = EMPLOYER.into_iter().filter_map(item).collect();
+        let items: Vec<Asked> = Tick::ALL.into_iter().filter_map(item).collect();
         let (kind, set, required) = (QuestionKind::Employer, String::new(), 2);
         self.facts.questions = Some(QuestionsAsked { kind, set, required, items });
     }

@@ -4,6 +4,7 @@
 //! weakest first: the defaults, the files in order, `COUNTERSIGN__SECTION__KEY`, `--set`.
 //! `config/countersign.toml` documents every key.
 
+mod address;
 pub mod auth;
 #[cfg(feature = "daemon")]
 pub mod carets;

@@ -60,9 +60,10 @@ impl Carrier {
             }),
             Effect::FollowUp(what) => self.follow_up(what, now),
             Effect::ProofMaterial { customer, method, by, reply } => {
+                let until = now.after(self.profile.outbound.reference_ttl());
                 let letter = Arc::clone(&self.letter);
                 self.ask(call, async move {
-                    let asked = material(&world, &customer, &id, method, now).await;
+                    let asked = material(&world, &customer, &id, method, (now, until)).await;
                     let material = asked.map(|(material, theirs)| {
                         *letter.lock().unwrap_or_else(PoisonError::into_inner) = theirs;
                         material
@@ -148,7 +149,7 @@ async fn material(
     customer: &CustomerId,
     call: &CallId,
     method: Method,
-    now: Timestamp,
+    (now, until): (Timestamp, Timestamp),
 ) -> Result<(Material, Option<SecretText>), Down> {
     let (pair, random) = match method {
         // Spent as it is fetched: whatever happens then, our half is spoken once (O09).
@@ -158,7 +159,7 @@ async fn material(
         }
         // The reference is drawn where it is kept, so that no two calls wait for the same one (O07).
         Method::CallBack => {
-            let reference = world.records.call_back_reference(customer, call, now);
+            let reference = world.records.call_back_reference(customer, call, now, until);
             let reference = timed("call_back_reference", reference).await?;
             (None, reference.parse().map_err(|_| Down)?)
         }

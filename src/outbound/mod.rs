@@ -16,7 +16,6 @@
 //! before the customer has passed (O08).
 
 pub mod codes;
-pub mod contact;
 pub mod employer;
 pub mod held;
 pub mod proof;

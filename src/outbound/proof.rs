@@ -46,15 +46,6 @@ pub enum Check {
     Full,
 }
 
-/// Where the three further questions are asked after a failed check (X07, C65).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Recovery {
-    /// On this call.
-    SameCall,
-    /// Not by telephone: a letter.
-    Letter,
-}
-
 /// Who proves themselves first, on one outbound call.
 #[derive(Clone, Debug)]
 pub struct Proof {
@@ -138,13 +129,6 @@ impl Proof {
     #[must_use]
     pub fn purpose_may_be_told(&self, passed: bool) -> bool {
         passed && matches!(self.stage, Stage::NotNeeded | Stage::Proved(_) | Stage::Waived)
-    }
-
-    /// Where a failed check goes on. Never by a call-back on an outbound call (C65).
-    #[must_use]
-    pub fn recovery(&self) -> Recovery {
-        let trusted = self.before.trusted(self.rules.number_signals);
-        if trusted && self.allows_check() { Recovery::SameCall } else { Recovery::Letter }
     }
 
     /// Whether the call is to end: the customer does not go on, or rings back.

@@ -10,10 +10,8 @@ use crate::outbound::BeforeDialling;
 use crate::outbound::Method;
 use crate::outbound::Purpose;
 use crate::outbound::codes::SpokenCode;
-use crate::outbound::contact::PendingContact;
 use crate::outbound::proof::Check;
 use crate::outbound::proof::Proof;
-use crate::outbound::proof::Recovery;
 use crate::outbound::rules::NumberSignals;
 use crate::outbound::rules::Rules;
 use crate::outbound::step::Choice;
@@ -180,7 +178,7 @@ fn o06_x33_without_an_enabled_profile_nothing_starts() {
 }
 
 #[test]
-fn o07_ringing_back_leaves_a_reference_that_returns_to_this_contact() {
+fn o07_ringing_back_leaves_a_reference_and_ends_the_proof() {
     let mut line = Line::ring(Purpose::Contact);
     let steps = line.goes(Event::CallBackAsked);
     let awaited = steps.iter().find_map(|step| match step {
@@ -191,17 +189,6 @@ fn o07_ringing_back_leaves_a_reference_that_returns_to_this_contact() {
     assert_eq!(expires_at, line.now.wall.after(Duration::from_hours(24)));
     let view = line.proof.view().expect("a proof");
     assert_eq!((view.stage, view.reference.as_ref()), ("call_back", Some(&reference)));
-    let mut waiting = PendingContact {
-        reference: reference.clone(),
-        call: "01J".parse().expect("an id"),
-        customer: "c1".parse().expect("an id"),
-        purpose: Purpose::Contact,
-        expires_at,
-        redeemed_at: None,
-    };
-    let later = line.now.wall.after(Duration::from_mins(10));
-    assert!(waiting.redeem(reference.digits(), "+442079460123", PUBLISHED, later).is_ok());
-    assert!(waiting.redeem(reference.digits(), "+442079460123", PUBLISHED, later).is_err());
     assert!(line.proof.is_over());
     assert_eq!(line.says(Event::CallBackAsked), Err(Refused::NotNow));
 }
@@ -323,15 +310,6 @@ fn c08_an_employer_is_asked_for_no_proof_and_no_check() {
 }
 
 #[test]
-fn c65_x07_a_failed_outbound_check_goes_on_on_this_call_only_with_a_trusted_number() {
-    let line = proved_by_letter(Purpose::Contact, TRUSTED);
-    assert_eq!(line.proof.recovery(), Recovery::SameCall);
-    let line =
-        proved_by_letter(Purpose::Contact, BeforeDialling { sim_swapped: Some(true), ..TRUSTED });
-    assert_eq!(line.proof.recovery(), Recovery::Letter);
-}
-
-#[test]
 fn x07_x30_a_swapped_forwarded_or_new_number_is_not_checked_by_telephone() {
     for before in [
         BeforeDialling { number_age_ok: false, ..TRUSTED },
@@ -341,7 +319,6 @@ fn x07_x30_a_swapped_forwarded_or_new_number_is_not_checked_by_telephone() {
         let line = proved_by_letter(Purpose::Contact, before);
         assert_eq!((line.proof.check(), line.proof.say_key()), (Check::No, "no_check"));
         assert!(!line.proof.allows_pin());
-        assert_eq!(line.proof.recovery(), Recovery::Letter);
         let mut line = Line::with(rules(), Purpose::Contact, before);
         line.goes(Event::Accepted);
         assert_eq!(line.proof.check(), Check::No);
@@ -577,7 +554,6 @@ fn o01_o05_o07_o08_o09_x32_a_hundred_thousand_random_calls_break_no_rule() {
                 assert!(passed && !seen.over && (employer || seen.proved() || seen.waived));
             }
             assert!(!proof.is_over() || proof.methods().next().is_none());
-            assert!(proof.recovery() == Recovery::Letter || !bad_number);
         }
         // Every code once: at most the app's, the letter's and one reference (O07, O09).
         assert!(seen.references <= 1 && seen.codes <= 3);

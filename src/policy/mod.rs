@@ -226,13 +226,20 @@ impl Profile {
         if blind { Reveal::Blind } else { set.reveal }
     }
 
+    /// Whether these flags say that it is too early in the case for transactional questions (C55).
+    #[must_use]
+    pub fn is_early(&self, flags: &[String]) -> bool {
+        let early = |rule: &CallBackRule| rule.early_flags.iter().any(|flag| flags.contains(flag));
+        self.route(flags) == Route::Transitional || self.call_back.as_ref().is_some_and(early)
+    }
+
     /// The questions of a call back or of the recovery on an outbound call: the rule's set, or the
     /// early one where the customer's flags say so or too few can be asked (C54, C55, C65, C66).
     #[must_use]
     pub fn call_back_questions(&self, pool: &Pool<'_>, seed: u64) -> Option<(&str, Vec<FactKey>)> {
         let rule = self.call_back.as_ref()?;
         let drawn = |name: &'_ str| self.question_set(name)?.draw(self, pool, seed);
-        let early = rule.early_flags.iter().any(|flag| pool.flags.contains(flag));
+        let early = self.is_early(pool.flags);
         let usual = if early && rule.early_set.is_some() { None } else { drawn(&rule.set) };
         if let Some(keys) = usual {
             return Some((&rule.set, keys));

@@ -99,8 +99,6 @@ pub struct QuestionSet {
     pub private_required: u8,
     /// Prefer what was not asked in the last calls (X34).
     pub avoid_recent: bool,
-    /// One wrong answer fails the set (C57, C68).
-    pub stop_at_wrong: bool,
 }
 
 /// What can be asked of this customer in this call.

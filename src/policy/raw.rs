@@ -150,8 +150,6 @@ pub(super) struct RawSet {
     pub(super) private_required: u8,
     #[serde(default)]
     pub(super) avoid_recent: bool,
-    #[serde(default)]
-    pub(super) stop_at_wrong: bool,
 }
 
 impl RawSet {
@@ -164,7 +162,6 @@ impl RawSet {
             one_per_group: self.one_per_group,
             private_required: self.private_required,
             avoid_recent: self.avoid_recent,
-            stop_at_wrong: self.stop_at_wrong,
         }
     }
 }

@@ -68,7 +68,6 @@ conformance!(sqlite:
     b14_b16_a_registry_keeps_one_mark_a_call,
     a_contradicted_item_is_set_aside_and_audited,
     x36_a_profile_is_kept_under_its_hash,
-    f5_13_an_event_of_a_platform_is_seen_once,
     o07_a_reference_leads_back_once_and_for_a_day,
     o09_a_pair_of_codes_is_taken_once,
     p16_the_lines_of_one_call_are_found_and_the_chain_holds,
@@ -470,30 +469,16 @@ async fn x36_a_profile_is_kept_under_its_hash<R: Records>(open: Open<R>, folder:
     assert_eq!(records.profile_text("abd").await.expect("read"), None);
 }
 
-async fn f5_13_an_event_of_a_platform_is_seen_once<R: Records>(open: Open<R>, folder: &Path) {
-    let records = open(folder).expect("opens");
-    let seen = async |records: &R, platform: &str, event: &str, days: u64| {
-        let now = Timestamp(NOW.0 + days * DAY);
-        records.http_event_seen(platform, event, now).await.expect("answered")
-    };
-    assert!(!seen(&records, "acd", "e-1", 0).await);
-    assert!(seen(&records, "acd", "e-1", 6).await);
-    assert!(!seen(&records, "pbx", "e-1", 6).await);
-    drop(records);
-    let records = open(folder).expect("opens again");
-    assert!(seen(&records, "acd", "e-1", 6).await, "after a restart too");
-    assert!(!seen(&records, "acd", "e-2", 8).await);
-    assert!(!seen(&records, "acd", "e-1", 8).await, "forgotten after a week");
-}
-
 async fn o07_a_reference_leads_back_once_and_for_a_day<R: Records>(open: Open<R>, folder: &Path) {
     let records = enrolled(open, folder).await;
-    let make =
-        async || records.call_back_reference(&id("c-1"), &call("call-1"), NOW).await.expect("made");
+    let late = Timestamp(NOW.0 + DAY);
+    let make = async || {
+        let (customer, call) = (id("c-1"), call("call-1"));
+        records.call_back_reference(&customer, &call, NOW, late).await.expect("made")
+    };
     let first = make().await;
     assert!(first.len() == 6 && first.bytes().all(|digit| digit.is_ascii_digit()));
     let reference = make().await;
-    let late = Timestamp(NOW.0 + DAY);
     assert_eq!(records.redeem_reference(&reference, late).await.expect("read"), None, "a day");
     let reference = if reference == first { reference } else { make().await };
     let found = records.redeem_reference(&reference, NOW).await.expect("read").expect("pending");

@@ -221,13 +221,6 @@ pub trait FollowUps: Send + Sync + 'static {
     -> Result<(), RecordsError>;
     /// The profile with this hash.
     async fn profile_text(&self, hash: &str) -> Result<Option<ArchivedProfile>, RecordsError>;
-    /// Whether a platform's event was seen before; it is from now on, for a week (5.13).
-    async fn http_event_seen(
-        &self,
-        platform: &str,
-        event_id: &str,
-        now: Timestamp,
-    ) -> Result<bool, RecordsError>;
     /// The audit lines of one call, in order, at most `limit`.
     async fn audit_of_call(
         &self,
@@ -248,12 +241,14 @@ pub trait FollowUps: Send + Sync + 'static {
         call: &CallId,
         now: Timestamp,
     ) -> Result<Option<CodePair>, RecordsError>;
-    /// A reference of six digits for a customer who prefers to ring us; good for a day, once.
+    /// A reference of six digits for a customer who prefers to ring us; works once, until then. No
+    /// customer can be keyed by the same digits.
     async fn call_back_reference(
         &self,
         customer: &CustomerId,
         call: &CallId,
         now: Timestamp,
+        until: Timestamp,
     ) -> Result<String, RecordsError>;
     /// Redeems a reference.
     async fn redeem_reference(

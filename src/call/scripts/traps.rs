@@ -104,3 +104,40 @@ fn c44_x02_a_second_compensated_pass_in_one_call_ends_in_a_reset() {
     let _ = call.asks_as("bob", &[], password);
     assert_eq!(call.is(), Authentication::ResetRequired);
 }
+
+#[test]
+fn x31_a_blind_transfer_while_a_reset_is_stored_leaves_no_pass_behind() {
+    let mut call = Script::arriving("cmg", |delivered| {
+        delivered.direction = Direction::Outbound;
+        delivered.purpose = Some(Purpose::CallBack);
+        delivered.agent = "ann".parse().ok();
+    });
+    let mut one = known(Standing::Open);
+    one.answers =
+        FACTS.iter().map(|(key, answer)| (fact(key), SecretText::new((*answer).into()))).collect();
+    let by_number = Ok(NumberMatch::One(Box::new(one)));
+    call.looked_up(Lookup { by_number, intent: IntentFound::NotPresented, alarm: None });
+    call.handed_over();
+    let spoken = crate::outbound::codes::SpokenCode::six("112233").ok();
+    call.asks("ann", Request::Prove(Some(Method::Letter)));
+    call.input(Input::ProofMaterial {
+        method: Method::Letter,
+        by: "ann".parse().expect("an agent"),
+        reply: Reply(1),
+        material: Ok(crate::call::input::Material { random: 1, letter: spoken }),
+    });
+    call.input(Input::LetterCompared { agrees: Ok(Some(true)), wrong_before: 0, reply: Reply(1) });
+    call.asks("ann", party(PartyRole::Client));
+    let asked = call.view().questions.expect("the way back").items;
+    for item in asked {
+        let value = SecretText::new(on_file(item.key.as_str()).into());
+        call.asks("ann", Request::Answer { question: item.key, value });
+    }
+    call.done.clear();
+    call.asks("ann", Request::Finish)
+        .does("audit questions_finished, reset security (recovered), ok");
+    call.asks("ann", transfer("bob", false)).does("audit call_transferred, ok");
+    let after = Ok(After { standing: Standing::Open, call_failed: false });
+    call.input(Input::SecurityReset { reply: None, after });
+    assert_ne!(call.view().authentication, Authentication::Authenticated);
+}

@@ -169,16 +169,6 @@ impl FollowUps for SqliteRecords {
         self.threads.read(move |db| registry::profile(db, &hash)).await
     }
 
-    async fn http_event_seen(
-        &self,
-        platform: &str,
-        event_id: &str,
-        now: Timestamp,
-    ) -> Answer<bool> {
-        let (platform, event_id) = (platform.to_owned(), event_id.to_owned());
-        self.threads.write(move |db| registry::event_seen(db, &platform, &event_id, now)).await
-    }
-
     async fn audit_of_call(&self, call: &CallId, limit: usize) -> Answer<Vec<Chained>> {
         let call = call.clone();
         self.threads.read(move |db| journal::audit_of_call(db, &call, limit)).await
@@ -204,9 +194,10 @@ impl FollowUps for SqliteRecords {
         customer: &CustomerId,
         call: &CallId,
         now: Timestamp,
+        until: Timestamp,
     ) -> Answer<String> {
         let (customer, call) = (customer.clone(), call.clone());
-        self.threads.write(move |db| registry::refer(db, &customer, &call, now)).await
+        self.threads.write(move |db| registry::refer(db, &customer, &call, now, until)).await
     }
 
     async fn redeem_reference(

@@ -19,12 +19,6 @@ use crate::records::sqlite::id;
 use crate::records::sqlite::journal;
 use crate::records::sqlite::signed;
 
-const DAY: u64 = 86_400_000;
-/// Events of platforms are remembered so long, and at most so many.
-const EVENTS_FOR: u64 = 7 * DAY;
-const EVENTS_MAX: i64 = 2_000_000;
-/// A reference may be quoted so long (OB-1).
-const REFERENCE_FOR: u64 = DAY;
 /// Draws of a reference before we give up: with all of them taken, something else is wrong.
 const DRAWS: usize = 64;
 
@@ -110,28 +104,6 @@ pub(super) fn profile(
     Ok(found.optional()?)
 }
 
-pub(super) fn event_seen(
-    db: &Connection,
-    platform: &str,
-    event: &str,
-    now: Timestamp,
-) -> Result<bool, RecordsError> {
-    let mut insert = db.prepare_cached(
-        "INSERT OR IGNORE INTO platform_events (platform, event, at) VALUES (?1, ?2, ?3)",
-    )?;
-    if insert.execute((platform, event, signed(now.0)))? == 0 {
-        return Ok(true);
-    }
-    // A few old ones go with every new one, so that no single event pays for all.
-    let newest = db.last_insert_rowid();
-    db.prepare_cached(
-        "DELETE FROM platform_events WHERE place IN
-         (SELECT place FROM platform_events ORDER BY place LIMIT 4) AND (at < ?1 OR place <= ?2)",
-    )?
-    .execute((signed(now.0.saturating_sub(EVENTS_FOR)), newest.saturating_sub(EVENTS_MAX)))?;
-    Ok(false)
-}
-
 /// The codes lie here as they are: they are spoken, so they cannot be hashed. The file is its owner's alone.
 pub(super) fn issue_codes(
     db: &Connection,
@@ -169,6 +141,7 @@ pub(super) fn refer(
     customer: &CustomerId,
     call: &CallId,
     now: Timestamp,
+    until: Timestamp,
 ) -> Result<String, RecordsError> {
     db.prepare_cached("DELETE FROM call_references WHERE expires <= ?1")?
         .execute([signed(now.0)])?;
@@ -176,9 +149,13 @@ pub(super) fn refer(
     db.prepare_cached("DELETE FROM call_references WHERE call = ?1")?.execute([call.as_str()])?;
     let mut insert =
         db.prepare_cached("INSERT OR IGNORE INTO call_references VALUES (?1, ?2, ?3, ?4)")?;
+    let mut keypad = db.prepare_cached("SELECT 1 FROM customers WHERE keypad_id = ?1")?;
     for _ in 0..DRAWS {
         let reference = six_digits();
-        let expires = signed(now.0.saturating_add(REFERENCE_FOR));
+        if keypad.exists([&reference])? {
+            continue;
+        }
+        let expires = signed(until.0);
         if insert.execute((&reference, customer.as_str(), call.as_str(), expires))? > 0 {
             journal::note(db, now, "call_back_reference_issued", Some(call), customer, json!({}))?;
             return Ok(reference);

@@ -70,14 +70,6 @@ CREATE TABLE profiles (                    -- the text of every profile that eve
     text TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE platform_events (             -- kept for a week
-    place    INTEGER PRIMARY KEY AUTOINCREMENT,
-    platform TEXT NOT NULL,
-    event    TEXT NOT NULL,
-    at       INTEGER NOT NULL,
-    UNIQUE (platform, event)
-) STRICT;
-
 CREATE TABLE letter_codes (                -- one pair a customer, spoken once
     customer TEXT PRIMARY KEY REFERENCES customers (id) ON DELETE CASCADE,
     ours     TEXT NOT NULL,

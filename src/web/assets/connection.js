@@ -22,6 +22,15 @@ const FINAL = new Set([4401, 4403]);
  * @property {(reason: string) => void} refused
  */
 
+/** The browser's own. @type {World} */
+export const BROWSER = {
+  socket: (to, protocol) => new WebSocket(to, protocol),
+  now: () => Date.now(),
+  random: () => Math.random(),
+  later: (run, ms) => setTimeout(run, ms),
+  cancel: (timer) => clearTimeout(timer),
+};
+
 /** One desktop's connection, which comes back by itself until it is closed or refused. */
 export class Connection {
   /** @type {WebSocket | null} */ #socket = null;

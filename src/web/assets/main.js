@@ -1,5 +1,5 @@
 // Ties the connection, the state and the page together. The only module that touches the browser's globals.
-import { Connection } from "./connection.js";
+import { BROWSER, Connection } from "./connection.js";
 import { FORMS } from "./forms.js";
 import { patch } from "./h.js";
 import { meaning } from "./keys.js";
@@ -43,13 +43,7 @@ const desk = {
         link: (link) => dispatch({ kind: "link", link }),
         refused: (reason) => desk.signOut(reason),
       },
-      {
-        socket: (to, protocol) => new WebSocket(to, protocol),
-        now: () => Date.now(),
-        random: () => Math.random(),
-        later: (run, ms) => setTimeout(run, ms),
-        cancel: (timer) => clearTimeout(timer),
-      },
+      BROWSER,
     );
     connection.open();
   },

@@ -1,6 +1,7 @@
 // The board: alarms, figures, counts, the list of calls; and what stands around it.
 import { h } from "./h.js";
 import { icon } from "./icons.js";
+import { mark, signIn } from "./sign-in.js";
 import { callPage } from "./supervisor-call.js";
 import { counted, liveCalls, openCall, recentRate, shownCalls } from "./supervisor-state.js";
 import { BADGES, CLASS_WORDS, clock, elapsed, plain } from "./words.js";
@@ -39,7 +40,7 @@ const FALLBACK = { tone: "down", icon: "unknown", text: "Unknown", sub: "" };
 
 /** The whole page for a state. @param {State} state @param {number} now @param {Board} board */
 export function page(state, now, board) {
-  if (state.link.status === "signed_out") return [signIn(state, board)];
+  if (state.link.status === "signed_out") return [signIn("Sign in to the supervisor board", "A supervisor's token. It stays in this tab only.", state.link.reason, (token) => board.signIn(token))];
   const call = openCall(state);
   const stale = state.link.status !== "online";
   return [
@@ -63,55 +64,6 @@ function notice(tone, text, dismiss) {
     icon(tone === "bad" ? "warn" : "dot"),
     h("span", null, text),
     dismiss && h("button", { type: "button", class: "plain", "data-fk": "dismiss", on: { click: dismiss } }, "Close"),
-  );
-}
-
-/** @param {State} state @param {Board} board */
-function signIn(state, board) {
-  const submit = (/** @type {SubmitEvent} */ event) => {
-    event.preventDefault();
-    const field = /** @type {HTMLInputElement} */ (document.getElementById("token"));
-    const token = field.value.trim();
-    field.value = "";
-    if (token !== "") board.signIn(token);
-  };
-  return h(
-    "main",
-    { class: "sign-in", key: "sign-in" },
-    h(
-      "form",
-      { class: "form card", on: { submit } },
-      h("p", { class: "brand" }, mark(), "Countersign"),
-      h("h1", null, "Sign in to the supervisor board"),
-      state.link.reason && h("p", { class: "notice bad", role: "alert" }, icon("cross"), h("span", null, state.link.reason)),
-      h(
-        "div",
-        { class: "field" },
-        h("label", { for: "token" }, "Access token"),
-        h("input", {
-          id: "token",
-          name: "token",
-          type: "password",
-          autocomplete: "off",
-          spellcheck: "false",
-          required: true,
-          "aria-describedby": "token-hint",
-          "data-fk": "token",
-        }),
-        h("p", { class: "quiet", id: "token-hint" }, "A supervisor's token. It stays in this tab only."),
-      ),
-      h("button", { type: "submit", class: "primary" }, "Sign in"),
-    ),
-  );
-}
-
-function mark() {
-  return h(
-    "svg",
-    { class: "sign", viewBox: "0 0 32 32", "aria-hidden": "true", focusable: "false" },
-    h("rect", { class: "sign-back", width: "32", height: "32", rx: "8" }),
-    h("path", { class: "sign-call", d: "M7.5 11.5 12 16l-4.5 4.5" }),
-    h("path", { class: "sign-answer", d: "m13.5 17 4 4 8-10" }),
   );
 }
 

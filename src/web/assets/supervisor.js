@@ -1,5 +1,5 @@
 // Ties the socket, the figures and the board together. The only module of the board that touches the browser's globals.
-import { Connection } from "./connection.js";
+import { BROWSER, Connection } from "./connection.js";
 import { patch } from "./h.js";
 import { initial, isLive, openCall, reduce } from "./supervisor-state.js";
 import { page } from "./supervisor-view.js";
@@ -44,13 +44,7 @@ const board = {
         link: (link) => dispatch({ kind: "link", link }),
         refused: (reason) => board.signOut(reason),
       },
-      {
-        socket: (to, protocol) => new WebSocket(to, protocol),
-        now: () => Date.now(),
-        random: () => Math.random(),
-        later: (run, ms) => setTimeout(run, ms),
-        cancel: (timer) => clearTimeout(timer),
-      },
+      BROWSER,
     );
     connection.open();
   },

@@ -2,6 +2,7 @@
 import { FORMS, actionForm } from "./forms.js";
 import { h } from "./h.js";
 import { icon } from "./icons.js";
+import { mark, signIn } from "./sign-in.js";
 import { KEYS } from "./keys.js";
 import { isPending, selectedCall } from "./store.js";
 import { callView } from "./view-call.js";
@@ -15,7 +16,7 @@ import { partyForm } from "./view-steps.js";
 
 /** The whole page for a state. @param {State} state @param {number} now @param {{shortcuts: boolean, spoken: string}} ui @param {Desk} desk */
 export function page(state, now, ui, desk) {
-  if (state.link.status === "signed_out") return [signIn(state, desk)];
+  if (state.link.status === "signed_out") return [signIn("Sign in to the agent desktop", "Paste the token you were given. It stays in this tab only.", state.link.reason, (token) => desk.signIn(token))];
   const call = selectedCall(state);
   return [
     header(state, now, desk),
@@ -23,57 +24,6 @@ export function page(state, now, ui, desk) {
     call && state.check === call.id && checkDialog(state, call, now, ui.spoken, desk),
     dialog(state, ui.shortcuts, desk),
   ];
-}
-
-/** @param {State} state @param {Desk} desk */
-function signIn(state, desk) {
-  const submit = (/** @type {SubmitEvent} */ event) => {
-    event.preventDefault();
-    const field = /** @type {HTMLInputElement} */ (document.getElementById("token"));
-    const token = field.value.trim();
-    field.value = "";
-    if (token !== "") desk.signIn(token);
-  };
-  return h(
-    "main",
-    { class: "sign-in", key: "sign-in" },
-    h(
-      "form",
-      { class: "form card", on: { submit } },
-      h("p", { class: "brand" }, mark(), "Countersign"),
-      h("h1", null, "Sign in to the agent desktop"),
-      state.link.reason &&
-        h("p", { class: "notice bad", role: "alert" }, icon("cross"), h("span", null, state.link.reason)),
-      h(
-        "div",
-        { class: "field" },
-        h("label", { for: "token" }, "Access token"),
-        h("input", {
-          id: "token",
-          name: "token",
-          type: "password",
-          autocomplete: "off",
-          spellcheck: "false",
-          required: true,
-          "aria-describedby": "token-hint",
-          "data-fk": "token",
-        }),
-        h("p", { class: "quiet", id: "token-hint" }, "Paste the token you were given. It stays in this tab only."),
-      ),
-      h("button", { type: "submit", class: "primary" }, "Sign in"),
-    ),
-  );
-}
-
-/** The product's sign. */
-function mark() {
-  return h(
-    "svg",
-    { class: "sign", viewBox: "0 0 32 32", "aria-hidden": "true", focusable: "false" },
-    h("rect", { class: "sign-back", width: "32", height: "32", rx: "8" }),
-    h("path", { class: "sign-call", d: "M7.5 11.5 12 16l-4.5 4.5" }),
-    h("path", { class: "sign-answer", d: "m13.5 17 4 4 8-10" }),
-  );
 }
 
 /** @param {State} state @param {number} now @param {Desk} desk */
