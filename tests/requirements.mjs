@@ -143,8 +143,14 @@ function main(words) {
   const { held, wrong } = judge(rows, results, { partial });
   const text = page(rows, held, files);
   const before = existsSync(ROOT + PAGE) ? readFileSync(ROOT + PAGE, "utf8") : "";
-  if (options.has("--compare") && !partial && text !== before)
+  if (options.has("--compare") && !partial && text !== before) {
     wrong.push(`${PAGE} says something else than this run: run tests/run and commit what it writes`);
+    for (const [here, there, only] of [
+      [text, before, "only the run has"],
+      [before, text, "only the page has"],
+    ])
+      for (const [link] of here.matchAll(/\[[a-z0-9_]+\]/g)) if (!there.includes(link)) wrong.push(`${only} ${link}`);
+  }
   if (!options.has("--compare") && !partial) writeFileSync(ROOT + PAGE, text);
   for (const sentence of wrong) console.log(sentence);
   const kept = [...held.values()].filter((tests) => verdict(tests) === "held").length;

@@ -398,8 +398,11 @@ export function checkTests(mock, enter, shot, asked, until) {
         await shot(page, "failed-in-modal");
       },
     ],
-    ...["yes", "no"].map((answer) => [
-      `c48_c49_a_call_back_is_offered_and_${answer === "yes" ? "accepted" : "refused"}`,
+    ...[
+      ["yes", "c48_c49_a_call_back_is_offered_and_accepted"],
+      ["no", "c48_c49_a_call_back_is_offered_and_refused"],
+    ].map(([answer, name]) => [
+      name,
       async (page) => {
         mock.set(STATES.failed("f"));
         mock.answer = (request, row) =>

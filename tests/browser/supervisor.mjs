@@ -36,12 +36,17 @@ export function supervisorTests(mock, shots) {
   return [...boardTests(tools), ...doorTests(tools), ...callTests(tools)];
 }
 
+/** One story in both schemes. Names are written out, so that they can be found in the sources. */
+function inBoth(...names) {
+  return SCHEMES.map(([scheme, options], index) => [names[index], scheme, options]);
+}
+
 function boardTests({ mock, enter, shot, until }) {
   const count = (page, kind, value) =>
     page.locator(`[data-fk="${kind}:${value}"]`).getAttribute("data-count", { timeout: 15_000 });
   return [
-    ...SCHEMES.map(([scheme, options]) => [
-      `b03_supervisor_board_${scheme}`,
+    ...inBoth("b03_supervisor_board_light", "b03_supervisor_board_dark").map(([name, scheme, options]) => [
+      name,
       async (page) => {
         for (const one of MORNING) mock.set(one);
         await enter(page);
@@ -98,8 +103,8 @@ function boardTests({ mock, enter, shot, until }) {
       },
       { complains: /503/ },
     ],
-    ...SCHEMES.map(([scheme, options]) => [
-      `c70_supervisor_alarm_and_lockouts_${scheme}`,
+    ...inBoth("c70_supervisor_alarm_and_lockouts_light", "c70_supervisor_alarm_and_lockouts_dark").map(([name, scheme, options]) => [
+      name,
       async (page) => {
         for (const one of MORNING) mock.set(one);
         const hour = figures().last_hour.map((minute, index) => (index < 56 ? minute : { ...minute, passed: 2, failed: 14, lockouts: 3 }));
@@ -193,8 +198,8 @@ function callTests({ mock, enter, shot, until }) {
     await sees(page, ".ladder-picture", "handing over");
   };
   return [
-    ...SCHEMES.map(([scheme, options]) => [
-      `c23_supervisor_call_page_with_its_ladder_${scheme}`,
+    ...inBoth("c23_supervisor_call_page_with_its_ladder_light", "c23_supervisor_call_page_with_its_ladder_dark").map(([name, scheme, options]) => [
+      name,
       async (page) => {
         await open(page);
         await sees(page, ".badge-sub", "Check failed");
