@@ -82,6 +82,10 @@ name!(
     CustomerId
 );
 name!(
+    /// A running daemon among several: drawn anew at every start.
+    NodeId
+);
+name!(
     /// A trunk of `[sip.trunks.*]`.
     TrunkName
 );

@@ -1,6 +1,8 @@
-//! Live state that several nodes will share: today the app's call intents (D06 follows with Redis).
+//! Live state that several nodes share (D06): the app's call intents, and the calls as other nodes
+//! may know them.
 
 pub mod memory;
+pub mod shared;
 
 use async_trait::async_trait;
 
