@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::account::BlockRule;
@@ -95,7 +97,8 @@ impl fmt::Debug for Claimed {
 }
 
 /// How the call ended for the account.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CallResult {
     /// The check was passed.
     Passed,

@@ -1,5 +1,6 @@
 //! Calls as scripts: what the caller, the stores and the agent do, and everything that comes of it.
 
+mod adopted;
 mod after;
 mod bofe;
 mod cmg;
