@@ -399,13 +399,17 @@ mod tests {
             speaks_for: None,
             flags: vec![],
         });
-        house.hub.publish(Published { call: call.clone(), taken_in: tokio::time::Instant::now() });
+        house.hub.publish(Published {
+            call: call.clone(),
+            term: 0,
+            taken_in: tokio::time::Instant::now(),
+        });
         let path = "GET /v1/calls/passed/customer";
         assert_eq!(house.asks(path, &alice, "").await.error(), "403 not_passed");
         let (role, set_by) = (PartyRole::Client, "record");
         call.party = Some(PartyView { role, set_by, client_present: None, permission: None });
         call.version = 2;
-        house.hub.publish(Published { call, taken_in: tokio::time::Instant::now() });
+        house.hub.publish(Published { call, term: 0, taken_in: tokio::time::Instant::now() });
         let told = house.asks(path, &alice, "").await;
         assert_eq!((told.status, told.json()["id"].as_str()), (200, Some("c1")), "{}", told.body);
         assert_eq!(told.header("cache-control"), Some("no-store"));
@@ -607,7 +611,7 @@ mod tests {
 
         fn publish(&self, id: &str, agent: Option<&str>) {
             let call = fixture::call(id, 1, agent);
-            self.hub.publish(Published { call, taken_in: tokio::time::Instant::now() });
+            self.hub.publish(Published { call, term: 0, taken_in: tokio::time::Instant::now() });
         }
 
         async fn asks(&self, line: &str, token: &str, body: &str) -> Answer {

@@ -127,6 +127,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         replies: Replies::default(),
         in_app: InApp::default(),
         stats: Arc::clone(&counts),
+        sharing: None,
     });
     let reception = Arc::new(reception(&prepared, &world, &calls));
     let outbox = outbox(&prepared, &records, &wall)?;

@@ -77,6 +77,23 @@ impl Call {
         (call, effects)
     }
 
+    /// Another node has the call, or is to have it. Nothing is told to anybody: it is that node's to
+    /// tell. A caller whose media is here cannot come along.
+    pub(crate) fn disowned(&mut self, phase: &Phase) -> Next {
+        let media_here = self.facts.collects == Collects::WhileHeld
+            && self.facts.ended_at.is_none()
+            && !matches!(phase, Phase::HandedOver { .. });
+        let mut effects = vec![];
+        if let Phase::Judging { ticket, .. } = phase {
+            effects.push(Effect::Settle { ticket: *ticket, verdict: None });
+        }
+        if media_here {
+            effects.push(Effect::Clear(Cause::TEMPORARY_FAILURE));
+        }
+        effects.push(Effect::Disown);
+        (Phase::Released, effects)
+    }
+
     /// What was on its way to disk is sent again; the records take it once a call.
     fn under_way(&mut self, on_record: OnRecord, by: &AgentId) -> Vec<Effect> {
         let facts = &mut self.facts;

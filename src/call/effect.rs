@@ -291,6 +291,8 @@ pub enum Effect {
     },
     /// The call is over: keep its last state.
     Ended(Box<EndedCall>),
+    /// Another node goes on with the call: let go of it without a word.
+    Disown,
     /// Nothing holds the call any more: keep its last state, take it off the desktops.
     Release(Box<LastState>),
 }

@@ -174,6 +174,7 @@ impl Call {
                     | CallEvent::Transferred { .. }),
                 ),
             ) => self.platform_moves(phase, event, now),
+            (phase, Input::Disowned) => self.disowned(&phase),
             (phase, Input::Shutdown) => self.shut_down(phase, now),
             (phase, Input::MakeRoom) => self.make_room(phase, now),
 

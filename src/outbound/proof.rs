@@ -28,13 +28,23 @@ use crate::outbound::step::Step;
 enum Stage {
     NotNeeded,
     Intro,
-    App { right: u8, shown: AppNumbers, until: Uptime },
-    Letter { first: SpokenCode, agreed: bool },
+    App {
+        right: u8,
+        shown: AppNumbers,
+        until: Uptime,
+    },
+    Letter {
+        first: SpokenCode,
+        agreed: bool,
+    },
     Proved(Method),
     Waived,
     Declined,
     /// The reference is gone where another node goes on with the call.
-    CallBack { reference: Option<SpokenCode>, expires_at: Timestamp },
+    CallBack {
+        reference: Option<SpokenCode>,
+        expires_at: Timestamp,
+    },
 }
 
 /// Which check of the customer the proof opens (O01, O03).

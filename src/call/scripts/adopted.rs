@@ -169,7 +169,10 @@ fn p19_d06_a_call_that_release_1_saved_can_be_gone_on_with() {
     let (profile, on_record) = (profile("retail"), OnRecord::default());
     let (call, _) = Call::adopted(Adoption { saved, profile, known, on_record, by }, now);
     let view = call.view();
-    assert_eq!((view.media, view.agent.as_ref().map(AgentId::as_str)), ("handed_over", Some("ann")));
+    assert_eq!(
+        (view.media, view.agent.as_ref().map(AgentId::as_str)),
+        ("handed_over", Some("ann"))
+    );
     assert_eq!(view.questions.map(|asked| (asked.required, asked.correct)), Some((2, 1)));
 }
 
