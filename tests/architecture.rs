@@ -27,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("outbox", &["model", "follow_up", "config", "records"]),
     ("sessions", &["model"]),
     ("push", &["model", "call", "wire"]),
+    ("cluster", &["model", "call", "config", "wire", "engine"]),
     (
         "effects",
         &[
@@ -42,6 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "platform",
             "pin",
             "records",
+            "cluster",
             "sessions",
             "push",
         ],
@@ -61,6 +63,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "platform",
             "push",
             "records",
+            "cluster",
             "sessions",
         ],
     ),
@@ -92,6 +95,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "pin",
             "records",
             "outbox",
+            "cluster",
             "sessions",
             "push",
             "effects",
@@ -218,6 +222,8 @@ fn digits_leave_their_types_in_few_places() {
         "src/rtp/",
         "src/platform/sip/leg.rs",
         "src/push/conversation.rs",
+        "src/wire/desktop.rs",
+        "src/wire/relay.rs",
         "src/api/",
         "src/sessions/",
     ];

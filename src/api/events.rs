@@ -19,13 +19,12 @@ use crate::api::body::Json;
 use crate::api::body::who;
 use crate::api::error::ApiError;
 use crate::api::error::json;
+pub use crate::wire::events::BODY_MAX;
 use crate::wire::events::Batch;
 use crate::wire::events::NoBatch;
 use crate::wire::events::Rejected;
 use crate::wire::identity::TokenRole;
 
-/// The largest body of events.
-pub const BODY_MAX: usize = 1024 * 1024;
 /// The longest wait for a directive.
 pub const WAIT_MAX: Duration = Duration::from_secs(25);
 

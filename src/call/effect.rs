@@ -73,6 +73,21 @@ impl Prompt {
             Self::Goodbye => "goodbye",
         }
     }
+
+    /// The phrase with this id.
+    #[must_use]
+    pub fn from_id(id: &str) -> Option<Self> {
+        let positions = (1..=7).filter_map(Position::new).map(Self::PinPosition);
+        let others = [
+            Self::PinAgain,
+            Self::Reprompt,
+            Self::CustomerNumber,
+            Self::Thanks,
+            Self::Unavailable,
+            Self::Goodbye,
+        ];
+        positions.chain(others).find(|phrase| phrase.id() == id)
+    }
 }
 
 /// Whose positions and tags are meant.
