@@ -91,6 +91,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "wire",
             "engine",
+            "cluster",
             "platform",
             "pin",
             "records",

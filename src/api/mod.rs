@@ -5,6 +5,7 @@ pub mod auth;
 pub mod body;
 pub mod calls;
 pub mod customer;
+pub mod elsewhere;
 pub mod error;
 pub mod events;
 pub mod guard;
@@ -71,6 +72,8 @@ pub struct ApiState {
     pub stats: Arc<crate::stats::Shared>,
     /// What is alarming now.
     pub alarms: stats::Alarms,
+    /// The calls of other nodes, where there are any.
+    pub elsewhere: elsewhere::Others,
     /// Routes of others: the pages, the platforms' own.
     pub pages: Router,
 }
@@ -108,6 +111,7 @@ impl Default for ApiLimits {
 /// All routes.
 pub fn router(state: ApiState) -> Router {
     let (pages, limits) = (state.pages.clone(), state.limits);
+    let passed_on = middleware::from_fn_with_state(state.elsewhere.clone(), elsewhere::pass_on);
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -123,7 +127,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/jobs", get(jobs::list))
         .route("/v1/jobs/{id}", get(jobs::one))
         .route("/v1/jobs/{id}", post(jobs::event))
-        .route("/v1/calls/{id}/directive", get(events::directive))
+        .route("/v1/calls/{id}/directive", get(events::directive).layer(passed_on))
         .route("/v1/events", post(events::publish).layer(DefaultBodyLimit::max(events::BODY_MAX)))
         .route("/v1/intents", post(intents::register))
         .route("/v1/intents/{intent}", delete(intents::cancel))

@@ -8,7 +8,7 @@ mod entries;
 pub mod guarding;
 pub mod in_app;
 mod judging;
-mod lookup;
+pub mod lookup;
 pub mod replies;
 pub mod sharing;
 

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use crate::model::ids::CallId;
 use crate::model::ids::NodeId;
 use crate::sessions::shared::SharedCall;
+use crate::sessions::shared::Stamp;
 
 /// Calls that are over and not yet told, at the most; the store forgets the others by itself.
 const GONE_MAX: usize = 100_000;
@@ -37,9 +38,26 @@ pub struct Sharing {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    words: HashMap<CallId, Word>,
-    /// In the order in which they were first put here.
+    /// The newest state of each call that lives here.
+    held: HashMap<CallId, SharedCall>,
+    /// What is to be told of a call.
+    due: HashMap<CallId, Due>,
+    /// In the order in which it became due.
     order: VecDeque<CallId>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Due {
+    State,
+    Gone,
+}
+
+impl Waiting {
+    fn due(&mut self, id: CallId, due: Due) {
+        if self.due.insert(id.clone(), due).is_none() {
+            self.order.push_back(id);
+        }
+    }
 }
 
 impl Sharing {
@@ -57,31 +75,61 @@ impl Sharing {
 
     /// Puts a call's newest state in the place of an older one.
     pub fn put(&self, call: SharedCall) {
-        self.push(call.id.clone(), Word::State(Box::new(call)));
+        let mut waiting = self.waiting();
+        waiting.due(call.id.clone(), Due::State);
+        waiting.held.insert(call.id.clone(), call);
+        drop(waiting);
+        self.wake.notify_one();
     }
 
     /// The call is over.
     pub fn gone(&self, call: CallId) {
-        if self.waiting().words.len() < GONE_MAX {
-            self.push(call.clone(), Word::Gone(call));
+        let mut waiting = self.waiting();
+        waiting.held.remove(&call);
+        if waiting.due.len() < GONE_MAX {
+            waiting.due(call, Due::Gone);
         }
+        drop(waiting);
+        self.wake.notify_one();
     }
 
-    /// Puts back what could not be told, unless there is newer word of the call by now.
-    pub fn put_back(&self, words: Vec<Word>) {
+    /// The call is another node's: there is nothing to tell any more.
+    pub fn forget(&self, call: &CallId) {
+        self.waiting().held.remove(call);
+    }
+
+    /// The call's state is to be told again.
+    pub fn again(&self, call: &CallId) {
         let mut waiting = self.waiting();
-        for word in words.into_iter().rev() {
-            let id = word.call().clone();
-            if !waiting.words.contains_key(&id) {
-                waiting.order.push_front(id.clone());
-                waiting.words.insert(id, word);
+        if waiting.held.contains_key(call) {
+            waiting.due(call.clone(), Due::State);
+        }
+        drop(waiting);
+        self.wake.notify_one();
+    }
+
+    /// Where the calls of this node stand that have nothing to tell.
+    #[must_use]
+    pub fn held(&self) -> Vec<(CallId, Stamp)> {
+        let waiting = self.waiting();
+        let told = waiting.held.iter().filter(|(id, _)| !waiting.due.contains_key(*id));
+        told.map(|(id, call)| (id.clone(), call.stamp)).collect()
+    }
+
+    /// Puts back what could not be told, unless there is other word of the call by now.
+    pub fn put_back(&self, words: &[Word]) {
+        let mut waiting = self.waiting();
+        for word in words {
+            let due = if matches!(word, Word::State(_)) { Due::State } else { Due::Gone };
+            if !waiting.due.contains_key(word.call()) {
+                waiting.due(word.call().clone(), due);
             }
         }
     }
 
     /// Waits until there is something to tell.
     pub async fn ready(&self) {
-        while self.waiting().order.is_empty() {
+        while self.is_empty() {
             self.wake.notified().await;
         }
     }
@@ -94,7 +142,12 @@ impl Sharing {
         while words.len() < max
             && let Some(id) = waiting.order.pop_front()
         {
-            words.extend(waiting.words.remove(&id));
+            words.extend(match waiting.due.remove(&id) {
+                Some(Due::Gone) => Some(Word::Gone(id)),
+                // A call that was forgotten meanwhile has nothing to tell.
+                Some(Due::State) => waiting.held.get(&id).cloned().map(Box::new).map(Word::State),
+                None => None,
+            });
         }
         words
     }
@@ -111,15 +164,6 @@ impl Sharing {
         self.len() == 0
     }
 
-    fn push(&self, id: CallId, word: Word) {
-        let mut waiting = self.waiting();
-        if waiting.words.insert(id.clone(), word).is_none() {
-            waiting.order.push_back(id);
-        }
-        drop(waiting);
-        self.wake.notify_one();
-    }
-
     /// A panic elsewhere leaves the words whole: every change of them is complete in itself.
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
@@ -134,5 +178,63 @@ impl Word {
             Self::State(call) => &call.id,
             Self::Gone(call) => call,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sessions::shared::PlatformKey;
+
+    fn state(id: &str, version: u64) -> SharedCall {
+        SharedCall {
+            id: id.parse().expect("an id"),
+            stamp: Stamp { term: 0, version },
+            owner: "n1".parse().expect("a name"),
+            platform: PlatformKey {
+                platform: "sip".parse().expect("a name"),
+                call: id.parse().expect("an id"),
+            },
+            agent: None,
+            queue: "general".parse().expect("a name"),
+            body: "{}".into(),
+        }
+    }
+
+    fn told(sharing: &Sharing, max: usize) -> String {
+        let words = sharing.take(max).into_iter().map(|word| match word {
+            Word::State(call) => format!("{}v{}", call.id, call.stamp.version),
+            Word::Gone(id) => format!("-{id}"),
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn each_call_is_told_once_at_its_newest_the_longest_waiting_first() {
+        let sharing = Sharing::new("n1".parse().expect("a name"));
+        for (id, version) in [("a", 1), ("b", 1), ("a", 2), ("c", 1), ("a", 3)] {
+            sharing.put(state(id, version));
+        }
+        assert_eq!(told(&sharing, 2), "a3 b1".replace('a', "av").replace('b', "bv"));
+        sharing.gone("c".parse().expect("an id"));
+        assert_eq!(told(&sharing, 9), "-c");
+        assert!(sharing.is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_told_comes_again_at_its_newest_and_what_is_another_nodes_does_not() {
+        let sharing = Sharing::new("n1".parse().expect("a name"));
+        sharing.put(state("a", 1));
+        sharing.put(state("b", 1));
+        let words = sharing.take(9);
+        sharing.put(state("a", 2));
+        sharing.forget(&"b".parse().expect("an id"));
+        sharing.put_back(&words);
+        assert_eq!(told(&sharing, 9), "av2");
+        let held: Vec<_> = sharing.held().into_iter().map(|(id, _)| id.to_string()).collect();
+        assert_eq!(held, ["a"]);
+        sharing.again(&"a".parse().expect("an id"));
+        sharing.again(&"b".parse().expect("an id"));
+        assert_eq!(told(&sharing, 9), "av2");
     }
 }

@@ -18,6 +18,7 @@ use crate::push::audience::Post;
 use crate::push::audience::View;
 use crate::push::hub::Due;
 use crate::push::hub::Order;
+use crate::push::hub::Own;
 use crate::push::hub::Shown;
 use crate::wire::server;
 
@@ -91,6 +92,12 @@ impl Entry {
 
     pub(crate) fn seen(&self, id: &CallId, view: &View) -> bool {
         self.audience().is_some_and(|audience| view.sees(audience, id, &self.platform))
+    }
+
+    /// As its own agent sees it. The frames of both begin alike.
+    pub(crate) fn own(&self) -> Own {
+        let text = self.for_owner.as_ref().unwrap_or(&self.for_watchers);
+        Own { version: self.order.version, json: server::json_of(text, self.json_at).to_owned() }
     }
 
     pub(crate) fn json(&self) -> &str {

@@ -26,6 +26,7 @@ use crate::model::ids::PlatformCallId;
 use crate::push::audience::Audience;
 use crate::push::audience::View;
 use crate::push::board::Board;
+use crate::push::board::Entry;
 use crate::push::board::Snapshot;
 use crate::wire::desktop::Resume;
 use crate::wire::server;
@@ -99,6 +100,15 @@ pub struct Joined {
     pub seq: u64,
     /// The snapshot to send, unless the desktop resumes.
     pub snapshot: Option<String>,
+}
+
+/// A call as its own agent sees it.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Own {
+    /// The call's version.
+    pub version: u64,
+    /// The call in JSON, answers included.
+    pub json: String,
 }
 
 /// What the hub knows about a call somebody names.
@@ -210,6 +220,12 @@ impl Hub {
         let board = self.board();
         let Some((id, entry)) = board.find(named) else { return Found::Unknown };
         if entry.seen(id, view) { Found::Seen(entry.json().to_owned()) } else { Found::Hidden }
+    }
+
+    /// A call as its own agent sees it.
+    #[must_use]
+    pub fn own(&self, id: &CallId) -> Option<Own> {
+        self.board().calls.get(id).map(Entry::own)
     }
 
     /// How many calls are live.

@@ -177,6 +177,15 @@ fn code<'de, D: Deserializer<'de>>(from: D) -> Result<Code, D::Error> {
 struct Wrong(&'static str, String);
 
 impl Batch {
+    /// The events, whichever way they came.
+    #[must_use]
+    pub fn into_events(self) -> Vec<Result<Event, Rejected>> {
+        match self {
+            Self::One(event) => vec![event],
+            Self::Many(events) => events,
+        }
+    }
+
     /// Reads a body.
     pub fn read(body: Value) -> Result<Self, NoBatch> {
         match body {

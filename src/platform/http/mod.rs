@@ -31,6 +31,8 @@ use crate::call::input::CallEvent;
 use crate::call::input::Input;
 use crate::engine::clock::Clock;
 use crate::model::digits::Key;
+use crate::model::ids::PlatformCallId;
+use crate::model::ids::PlatformName;
 use crate::model::time::Timestamp;
 use crate::platform::Entry;
 use crate::platform::Refused;
@@ -144,6 +146,12 @@ impl Platforms {
         let place = self.waiting.try_acquire();
         let wait = if place.is_ok() { wait } else { Duration::ZERO };
         line.newer(after, wait).await
+    }
+
+    /// Whether this node has the call.
+    #[must_use]
+    pub fn has(&self, call: &PlatformCallId, platform: &PlatformName) -> bool {
+        self.lines.get(&(call.clone(), platform.clone())).is_some_and(|line| !line.is_over())
     }
 
     /// Calls whose callers are with the machine.
