@@ -8,7 +8,9 @@ mod conformance;
 #[cfg(test)]
 mod conformance_follow_ups;
 pub mod follow_ups;
+pub mod postgres;
 pub mod sqlite;
+mod stored;
 
 use async_trait::async_trait;
 use serde::Deserialize;

@@ -27,13 +27,13 @@ use crate::records::CallResult;
 use crate::records::RecordsError;
 use crate::records::Reservation;
 use crate::records::Settlement;
-use crate::records::sqlite::from_json;
-use crate::records::sqlite::id;
 use crate::records::sqlite::jobs;
 use crate::records::sqlite::journal;
-use crate::records::sqlite::json as to_json;
-use crate::records::sqlite::signed;
-use crate::records::sqlite::time;
+use crate::records::stored::from_json;
+use crate::records::stored::id;
+use crate::records::stored::json as to_json;
+use crate::records::stored::signed;
+use crate::records::stored::time;
 
 /// A call that ends, or a part of it, for an account.
 pub(super) struct Ended {

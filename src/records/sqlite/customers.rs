@@ -24,13 +24,13 @@ use crate::records::Enrolment;
 use crate::records::Imported;
 use crate::records::RecordsError;
 use crate::records::sqlite::accounts;
-use crate::records::sqlite::from_json;
-use crate::records::sqlite::id;
 use crate::records::sqlite::journal;
-use crate::records::sqlite::json as to_json;
-use crate::records::sqlite::rows;
-use crate::records::sqlite::signed;
-use crate::records::sqlite::time;
+use crate::records::stored::from_json;
+use crate::records::stored::id;
+use crate::records::stored::json as to_json;
+use crate::records::stored::rows;
+use crate::records::stored::signed;
+use crate::records::stored::time;
 
 pub(super) fn with_number(
     db: &Connection,

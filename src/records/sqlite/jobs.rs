@@ -26,14 +26,14 @@ use crate::records::AuditEntry;
 use crate::records::RecordsError;
 use crate::records::follow_ups::JobFilter;
 use crate::records::sqlite::customers;
-use crate::records::sqlite::from_json;
-use crate::records::sqlite::id;
 use crate::records::sqlite::journal;
-use crate::records::sqlite::json as to_json;
 use crate::records::sqlite::outbox;
-use crate::records::sqlite::rows;
-use crate::records::sqlite::signed;
-use crate::records::sqlite::time;
+use crate::records::stored::from_json;
+use crate::records::stored::id;
+use crate::records::stored::json as to_json;
+use crate::records::stored::rows;
+use crate::records::stored::signed;
+use crate::records::stored::time;
 
 /// Open jobs of one customer that the machine looks at.
 const OPEN_MAX: usize = 100;

@@ -12,12 +12,12 @@ use crate::records::RecordsError;
 use crate::records::follow_ups::Delivery;
 use crate::records::follow_ups::OutboxCounts;
 use crate::records::follow_ups::OutboxItem;
-use crate::records::sqlite::from_json;
 use crate::records::sqlite::journal;
-use crate::records::sqlite::json as to_json;
-use crate::records::sqlite::rows;
-use crate::records::sqlite::signed;
-use crate::records::sqlite::time;
+use crate::records::stored::from_json;
+use crate::records::stored::json as to_json;
+use crate::records::stored::rows;
+use crate::records::stored::signed;
+use crate::records::stored::time;
 
 /// Delivered items are kept so long.
 const KEPT: u64 = 30 * 86_400_000;

@@ -15,9 +15,9 @@ use crate::records::follow_ups::CodePair;
 use crate::records::follow_ups::Marking;
 use crate::records::follow_ups::PendingContact;
 use crate::records::follow_ups::Registry;
-use crate::records::sqlite::id;
 use crate::records::sqlite::journal;
-use crate::records::sqlite::signed;
+use crate::records::stored::id;
+use crate::records::stored::signed;
 
 /// Draws of a reference before we give up: with all of them taken, something else is wrong.
 const DRAWS: usize = 64;
