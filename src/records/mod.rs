@@ -9,6 +9,7 @@ mod conformance;
 mod conformance_follow_ups;
 pub mod follow_ups;
 mod machine;
+pub mod postgres;
 pub mod sqlite;
 mod stored;
 
