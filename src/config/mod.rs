@@ -25,6 +25,7 @@ pub mod queues;
 pub mod rehearsal;
 pub mod rtp;
 pub mod secret;
+pub mod sessions;
 pub mod shutdown;
 pub mod sip;
 pub mod source;
@@ -75,7 +76,7 @@ pub struct Config {
     pub sip: Sip,
     /// `[rtp]`
     pub rtp: Rtp,
-    /// `[records]`
+    /// `[sessions]`, `[records]`
     pub stores: Stores,
     /// `[outbox]`
     pub outbox: Outbox,
