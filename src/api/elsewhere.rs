@@ -38,8 +38,9 @@ const BODY_MAX: usize = 64 * 1024;
 /// The largest answer that is passed back.
 const ANSWER_MAX: usize = 512 * 1024;
 
-/// Marks a request that another node has passed on: it is not passed on again.
-pub const FORWARDED: &str = "x-countersign-forwarded";
+/// Marks a request that another node has passed on: it is not passed on again. Nobody else can set it.
+#[derive(Clone, Copy, Debug)]
+pub struct PassedOn;
 
 /// Where the events of a call go.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -73,7 +74,7 @@ pub async fn pass_on(
     request: Request,
     next: Next,
 ) -> Response {
-    let others = others.filter(|_| !request.headers().contains_key(FORWARDED));
+    let others = others.filter(|_| request.extensions().get::<PassedOn>().is_none());
     let Some(others) = others else { return next.run(request).await };
     let in_path = params.iter().next().map(|(_, named)| named.to_owned());
     let (head, body) = request.into_parts();
@@ -102,7 +103,7 @@ pub async fn answer(router: Router, rest: Rest) -> Option<RestTold> {
     let mut request = Request::builder()
         .method(rest.method.as_str())
         .uri(&rest.path_and_query)
-        .header(FORWARDED, "1");
+        .extension(PassedOn);
     if let Some(token) = &rest.authorization {
         request = request.header(header::AUTHORIZATION, token.expose());
     }

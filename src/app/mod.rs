@@ -91,6 +91,12 @@ use crate::web;
 /// Dropped tombstones a desktop may have missed before it gets a whole snapshot.
 const TOMBSTONES: usize = 4096;
 
+/// An entry is judged and settled within seconds; one that is open for so long was left.
+const OPEN_MAX_MS: u64 = 60_000;
+/// How often entries that were left are looked for, and how many are settled at once.
+const SWEPT_EVERY: Duration = Duration::from_secs(20);
+const SWEPT_AT_ONCE: usize = 256;
+
 /// The calendar, handed to those who may read it.
 type Wall = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -185,6 +191,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         pages: web::pages().merge(outbound),
     };
     archive(&prepared, &*state.records).await?;
+    let swept = (Arc::clone(&state.records), Arc::clone(&state.clock));
     let (limits, app) = (state.limits, crate::api::router(state));
     if let Some(nodes) = &nodes {
         nodes.begin(&reception, &platforms, app.clone());
@@ -195,7 +202,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         tasks.spawn(serving);
     }
     tasks.spawn(crate::api::server::serve(http, app, limits, tasks.clone(), stops.sockets.clone()));
-    tasks.spawn(background(metrics, outbox, stops.sockets.clone()));
+    tasks.spawn(background(metrics, outbox, swept, stops.sockets.clone()));
     lifecycle::ready(&tasks, stops.sockets.clone());
     Ok(Running {
         http: http_address,
@@ -282,9 +289,28 @@ fn clocks(config: &Config) -> (Clock, Wall) {
 async fn background(
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     outbox: Outbox,
+    (records, wall): (Arc<dyn Records>, Wall),
     stop: CancellationToken,
 ) {
-    tokio::join!(upkeep(metrics, stop.clone()), outbox.run(stop));
+    let sweeping = sweep(records, wall, stop.clone());
+    tokio::join!(upkeep(metrics, stop.clone()), outbox.run(stop), sweeping);
+}
+
+/// 5.15: an entry for which nobody came back counts as wrong, whichever node had reserved it.
+async fn sweep(records: Arc<dyn Records>, wall: Wall, stop: CancellationToken) {
+    let mut turn = tokio::time::interval(SWEPT_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = turn.tick() => {}
+        }
+        let before = Timestamp(wall().0.saturating_sub(OPEN_MAX_MS));
+        match records.settle_older_than(before, SWEPT_AT_ONCE).await {
+            Ok(0) => {}
+            Ok(settled) => warn!(settled, "PIN entries without a verdict counted as wrong"),
+            Err(error) => tracing::debug!(%error, "open PIN entries could not be looked for"),
+        }
+    }
 }
 
 /// What follows calls goes out beside the records, unless configured otherwise.
