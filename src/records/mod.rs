@@ -7,6 +7,7 @@ pub mod audit;
 mod conformance;
 #[cfg(test)]
 mod conformance_follow_ups;
+pub mod copy;
 pub mod follow_ups;
 mod machine;
 pub mod postgres;

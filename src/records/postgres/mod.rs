@@ -2,6 +2,7 @@
 //!
 //! Locks are taken in one order: the account's row first (`FOR UPDATE`), the end of the audit chain last.
 
+pub(super) mod copy;
 mod db;
 mod jobs;
 mod journal;
