@@ -196,6 +196,7 @@ mod tests {
     use crate::push::socket::DesktopParts;
     use crate::records::AccountAfter;
     use crate::records::AttemptId;
+    use crate::records::AttemptsOfCall;
     use crate::records::AuditEntry;
     use crate::records::CallRecord;
     use crate::records::CallResult;
@@ -750,6 +751,8 @@ mod tests {
         async fn challenge(&self, _: &CustomerId, _: u64, _: Timestamp) -> Answered<Positions> { never() }
         async fn reserve(&self, _: Reservation) -> Answered<AttemptId> { never() }
         async fn settle(&self, _: AttemptId, _: Settlement, _: Timestamp) -> Answered<AccountAfter> { never() }
+        async fn settle_abandoned(&self, _: &CallId, _: Timestamp) -> Answered<Option<AttemptsOfCall>> { never() }
+        async fn settle_older_than(&self, _: Timestamp, _: usize) -> Answered<u32> { never() }
         async fn call_result(&self, _: &CallId, _: &CustomerId, _: CallResult, _: BlockRule, _: Timestamp) -> Answered<AccountAfter> { never() }
         async fn save_call(&self, _: CallRecord) -> Answered<()> { never() }
         async fn audit(&self, _: AuditEntry) -> Answered<()> { Ok(()) }

@@ -32,6 +32,8 @@ use crate::records::postgres::journal;
 
 /// How long one piece of work may take with everything: connection, repeats, commit.
 const WORK_MAX: Duration = Duration::from_secs(10);
+/// How long a batch of many rows may take.
+const MUCH_WORK_MAX: Duration = Duration::from_secs(120);
 /// How long a migration may take.
 const MIGRATION_MAX: Duration = Duration::from_secs(1200);
 /// How often work is repeated that the database undid because of others.
@@ -63,6 +65,17 @@ impl Db {
         within(WORK_MAX, self.clone().repeated(work))
     }
 
+    /// As [`Db::write`], for many rows at once.
+    pub(super) fn write_much<T, F>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = Result<T, RecordsError>> + use<T, F>
+    where
+        F: AsyncFn(&mut Tx) -> Result<T, RecordsError>,
+    {
+        within(MUCH_WORK_MAX, self.clone().repeated(work))
+    }
+
     /// As [`Db::write`], for what takes its time at the start.
     pub(super) fn migrate<F>(
         &self,
@@ -84,16 +97,26 @@ impl Db {
     {
         let db = self.clone();
         within(WORK_MAX, async move {
-            let mut tx = db.connect().await?;
-            let outcome = work(&tx).await;
-            tx.client_is_clean = true;
-            outcome
+            let (outcome, died) = db.looked(&work).await?;
+            // A connection that died in the pool is noticed when it is used.
+            if outcome.is_err() && died { db.looked(&work).await?.0 } else { outcome }
         })
     }
 
     /// A connection for work that takes its time. It does not come back.
     pub(super) async fn taken(&self) -> Result<ClientWrapper, RecordsError> {
         Ok(Object::take(self.pool.get().await?))
+    }
+
+    async fn looked<T>(
+        &self,
+        work: &impl AsyncFn(&Tx) -> Result<T, RecordsError>,
+    ) -> Result<(Result<T, RecordsError>, bool), RecordsError> {
+        let mut tx = self.connect().await?;
+        let outcome = work(&tx).await;
+        tx.client_is_clean = true;
+        let died = tx.client()?.is_closed();
+        Ok((outcome, died))
     }
 
     async fn repeated<T>(
@@ -219,10 +242,13 @@ impl Tx {
             Err(error) => error,
         };
         self.failed.store(true, Ordering::Relaxed);
-        let code = error.code();
-        if [Some(&SqlState::T_R_SERIALIZATION_FAILURE), Some(&SqlState::T_R_DEADLOCK_DETECTED)]
-            .contains(&code)
-        {
+        // Two that make the same thing at once: the second one finds it when it looks again.
+        let of_others = [
+            SqlState::T_R_SERIALIZATION_FAILURE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::UNIQUE_VIOLATION,
+        ];
+        if error.code().is_some_and(|code| of_others.contains(code)) {
             self.undone.store(true, Ordering::Relaxed);
         }
         Err(error.into())
@@ -241,6 +267,15 @@ impl Drop for Tx {
 /// One column of a row; a value that cannot be ours is corrupt, and its name is told, not the value.
 pub(super) fn column<T: FromSqlOwned>(row: &Row, name: &str) -> Result<T, RecordsError> {
     row.try_get(name).map_err(|_| RecordsError::Corrupt(format!("column {name}")))
+}
+
+/// One column that holds a number: stored as `S`, which the database knows.
+pub(super) fn number<S: FromSqlOwned, T: TryFrom<S>>(
+    row: &Row,
+    name: &str,
+) -> Result<T, RecordsError> {
+    let corrupt = |_| RecordsError::Corrupt(format!("column {name}"));
+    T::try_from(column::<S>(row, name)?).map_err(corrupt)
 }
 
 async fn within<T>(

@@ -29,6 +29,7 @@ use crate::records::stored::from_json;
 use crate::records::stored::id;
 use crate::records::stored::json as to_json;
 use crate::records::stored::rows;
+use crate::records::stored::same;
 use crate::records::stored::signed;
 use crate::records::stored::time;
 
@@ -303,22 +304,4 @@ fn store(db: &Connection, customer: &Customer) -> Result<(), RecordsError> {
         insert.execute((id, key.as_str(), answer.expose()))?;
     }
     Ok(())
-}
-
-/// Whether two records say the same. Secret texts have no equality of their own, on purpose.
-fn same(one: &Customer, other: &Customer) -> bool {
-    fn answers(customer: &Customer) -> impl Iterator<Item = (&FactKey, &str)> {
-        customer.facts.iter().map(|(key, answer)| (key, answer.expose()))
-    }
-    one.id == other.id
-        && one.keypad_id == other.keypad_id
-        && one.name == other.name
-        && one.role == other.role
-        && one.represents == other.represents
-        && one.numbers == other.numbers
-        && one.email.as_ref().map(SecretText::expose)
-            == other.email.as_ref().map(SecretText::expose)
-        && one.language == other.language
-        && one.flags == other.flags
-        && answers(one).eq(answers(other))
 }

@@ -28,6 +28,7 @@ use crate::model::sealed_pin::SealedPin;
 use crate::model::time::Timestamp;
 use crate::records::AccountAfter;
 use crate::records::AttemptId;
+use crate::records::AttemptsOfCall;
 use crate::records::AuditEntry;
 use crate::records::CallRecord;
 use crate::records::CallResult;
@@ -165,6 +166,19 @@ impl Records for SqliteRecords {
         now: Timestamp,
     ) -> Result<AccountAfter, RecordsError> {
         self.threads.write(move |db| accounts::settle(db, attempt, how, now)).await
+    }
+
+    async fn settle_abandoned(
+        &self,
+        call: &CallId,
+        now: Timestamp,
+    ) -> Result<Option<AttemptsOfCall>, RecordsError> {
+        let call = call.clone();
+        self.threads.write(move |db| accounts::settle_abandoned(db, &call, now)).await
+    }
+
+    async fn settle_older_than(&self, at: Timestamp, limit: usize) -> Result<u32, RecordsError> {
+        self.threads.write(move |db| accounts::settle_older_than(db, at, limit)).await
     }
 
     async fn call_result(
