@@ -191,8 +191,13 @@ impl Open {
         if table.numbered != Some("id") || last == 0 {
             return Ok(());
         }
-        let insert = "INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)";
-        self.told(self.db.execute(insert, (table.name, last))).map(drop)
+        let given = (table.name, last);
+        let update = "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1";
+        if self.told(self.db.execute(update, given))? == 0 {
+            let insert = "INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)";
+            self.told(self.db.execute(insert, given))?;
+        }
+        Ok(())
     }
 
     fn number(&self, select: &str) -> Result<i64, CopyError> {
