@@ -16,8 +16,12 @@ mod p01_told_means_kept;
 mod p03_fsync_before_tell;
 mod p08_slow_desk;
 mod p11_no_secret_leaks;
+#[expect(dead_code, reason = "the library's tests use more of it")]
+#[path = "../servers/postgres.rs"]
+mod postgres;
 mod promises;
 mod proto;
+mod records_copy;
 mod rows;
 mod secrets;
 mod sip;

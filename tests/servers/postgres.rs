@@ -98,6 +98,28 @@ pub(crate) async fn schema(name: &str) -> String {
     )
 }
 
+/// The URL of an own, new database; by TCP, with the password.
+pub(crate) async fn database(name: &str) -> String {
+    let Server { folder, port, .. } = server();
+    let address = format!("host={folder} port={port} user=countersign dbname=postgres");
+    let _ = texts(&address, &format!("CREATE DATABASE \"{name}\"")).await;
+    format!("postgres://countersign:{PASSWORD}@127.0.0.1:{port}/{name}")
+}
+
+/// What one statement answers, the first column of every row.
+pub(crate) async fn texts(address: &str, sql: &str) -> Vec<String> {
+    let (client, connection) = tokio_postgres::connect(address, NoTls).await.expect("connected");
+    let (found, _) = tokio::join!(
+        async {
+            let found = client.query(sql, &[]).await;
+            drop(client);
+            found
+        },
+        connection
+    );
+    found.expect("answered").iter().map(|row| row.get(0)).collect()
+}
+
 /// The name of the schema that belongs to a folder: as unique as the folder.
 pub(crate) fn name_for(folder: &Path) -> String {
     let mut hasher = DefaultHasher::new();
