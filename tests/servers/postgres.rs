@@ -25,7 +25,7 @@ pub(crate) const PASSWORD: &str = "for-tests-only";
 /// Lives as long as its standard input is open, which is as long as the test process lives: then it
 /// ends the server and takes the folder away. The server's own log stays in the folder.
 const GUARDIAN: &str = r#"
-trap '' INT TERM HUP
+trap '' INT TERM HUP PIPE
 folder=$(mktemp -d /tmp/countersign-postgres.XXXXXX) || exit 1
 end() { rm -rf "$folder"; exit "$1"; }
 fail() { cat "$folder/log" >&2; end 1; }
