@@ -56,6 +56,11 @@ export function staleTests(mock, enter, shot, asked) {
           "it is read out",
         );
         await focused(page, '[data-question="last_transaction_date"]');
+        const [notice, body] = await page.evaluate((place) => {
+          const box = (what) => document.querySelector(`${place} ${what}`).getBoundingClientRect();
+          return [box(".notice").bottom, box(".check-body").top];
+        }, modal("u"));
+        assert.ok(notice <= body, "the notice stands above what scrolls");
         assert.ok((await page.locator(`${modal("u")} [data-fk^="reveal:"]`).count()) > 0, "the steps stay in sight");
         assert.deepEqual(await live(page, modal("u")), []);
         for (const key of ["s", "r", "w", "t", "e", "Enter"]) await page.keyboard.press(key);
