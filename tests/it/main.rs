@@ -13,6 +13,7 @@ mod leaks;
 mod load;
 mod lockout;
 mod p01_told_means_kept;
+mod p02_power_loss;
 mod p03_fsync_before_tell;
 mod p08_slow_desk;
 mod p11_no_secret_leaks;

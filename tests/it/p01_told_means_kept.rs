@@ -42,7 +42,7 @@ const CALLS_PER_SECOND: u32 = 50;
 
 /// Something that a person was told about a call.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Told {
+pub(crate) enum Told {
     AskedAgain,
     Correct,
     Incorrect,
@@ -53,7 +53,7 @@ enum Told {
 }
 
 /// Told what, about which call of which customer.
-type Fact = (Told, String, String);
+pub(crate) type Fact = (Told, String, String);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p01_told_means_kept() {
@@ -204,7 +204,7 @@ async fn right_moment(kill: u32, watcher: &mut Watcher) {
 }
 
 /// What this state tells about its call.
-fn facts(state: &Value) -> Vec<Fact> {
+pub(crate) fn facts(state: &Value) -> Vec<Fact> {
     let mut told = vec![];
     if state["pin"]["attempt"] == 2 {
         told.push(Told::AskedAgain);
@@ -234,7 +234,7 @@ fn heard_again(report: &CallReport) -> Option<Fact> {
 }
 
 /// Whether the records still know what was told.
-fn kept((told, call, customer): &Fact, disk: &Disk) -> bool {
+pub(crate) fn kept((told, call, customer): &Fact, disk: &Disk) -> bool {
     let settled = |word: &str| {
         let mut attempts = disk.attempts.iter().filter(|attempt| attempt.call == *call);
         attempts.any(|attempt| attempt.settled.as_deref() == Some(word))
