@@ -15,6 +15,8 @@ mod lockout;
 mod p01_told_means_kept;
 mod p02_power_loss;
 mod p03_fsync_before_tell;
+mod p06_ledger_down;
+mod p07_desks_resume;
 mod p08_slow_desk;
 mod p11_no_secret_leaks;
 mod promises;
