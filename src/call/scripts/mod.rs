@@ -5,6 +5,7 @@ mod bofe;
 mod cmg;
 mod house;
 mod laws;
+mod liveness;
 mod properties;
 mod roles;
 mod stories;
