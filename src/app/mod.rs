@@ -1,9 +1,12 @@
 //! Composition root: the only file that knows every module. Nothing is bound before everything has
 //! been checked.
 
+mod nodes;
 mod outbound;
 mod prepare;
 mod reception;
+mod shared;
+mod stopping;
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -14,30 +17,40 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
 use tracing::warn;
 
 use crate::api::ApiLimits;
 use crate::api::ApiState;
 use crate::api::auth::TokenRules;
 use crate::api::auth::Tokens;
+use crate::api::elsewhere::Elsewhere;
+use crate::api::elsewhere::Others;
 use crate::api::health::Readiness;
 use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
 use crate::api::stats::Alarms;
+use crate::app::nodes::Nodes;
+use crate::app::nodes::NodesParts;
 use crate::app::outbound::OutboundCalls;
 pub use crate::app::prepare::Prepared;
 pub use crate::app::prepare::Stores;
 pub use crate::app::prepare::prepare;
 use crate::app::reception::Reception;
+use crate::app::shared::Linked;
+use crate::app::shared::link;
+use crate::app::shared::live_state;
+use crate::app::shared::sessions_health;
+use crate::cluster;
+use crate::cluster::Host;
+use crate::cluster::Link;
 use crate::config::Config;
 use crate::effects::World;
 use crate::effects::guarding::Guard;
 use crate::effects::in_app::InApp;
 use crate::effects::replies::Replies;
+use crate::effects::sharing::Sharing;
 use crate::engine::calls::Calls;
 use crate::engine::clock::Clock;
 use crate::files;
@@ -45,6 +58,7 @@ use crate::health::Backends;
 use crate::lifecycle;
 use crate::lifecycle::Stops;
 use crate::limits;
+use crate::model::ids::NodeId;
 use crate::model::time::Timestamp;
 use crate::outbox::Outbox;
 use crate::platform::Entry;
@@ -62,9 +76,8 @@ use crate::push::socket::DesktopLimits;
 use crate::push::socket::DesktopParts;
 use crate::push::socket::Desktops;
 use crate::records::Records;
-use crate::records::sqlite::SqliteRecords;
 use crate::sessions::Sessions;
-use crate::sessions::memory::MemorySessions;
+use crate::sessions::shared::Node;
 use crate::sip::agent::Advertised;
 use crate::sip::agent::AgentConfig;
 use crate::sip::agent::TrunkRule;
@@ -76,10 +89,12 @@ use crate::web;
 
 /// Dropped tombstones a desktop may have missed before it gets a whole snapshot.
 const TOMBSTONES: usize = 4096;
-/// Intents remembered at the most.
-const INTENTS_MAX: usize = 100_000;
-/// How long BYEs may take on their way out after the calls have ended.
-const FAREWELL: Duration = Duration::from_millis(500);
+
+/// An entry is judged and settled within seconds; one that is open for so long was left.
+const OPEN_MAX_MS: u64 = 60_000;
+/// How often entries that were left are looked for, and how many are settled at once.
+const SWEPT_EVERY: Duration = Duration::from_secs(20);
+const SWEPT_AT_ONCE: usize = 256;
 
 /// The calendar, handed to those who may read it.
 type Wall = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -98,6 +113,7 @@ pub struct Running {
     pub clock: Clock,
     gauges: Vec<Arc<Gauge>>,
     platforms: Arc<Platforms>,
+    nodes: Option<Arc<Nodes>>,
     calls: Calls,
     tasks: TaskTracker,
     stops: Stops,
@@ -111,13 +127,15 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let (clock, wall) = clocks(&config);
     let (tasks, stops) = (TaskTracker::new(), Stops::default());
     let Stores { records, pins, local_key } = stores;
-    let sessions: Arc<dyn Sessions> = Arc::new(MemorySessions::new(INTENTS_MAX, Arc::clone(&wall)));
+    let (sessions, shared) = live_state(&config, &wall, &tasks, &stops).await?;
+    let own = NodeId::try_from(format!("{:016x}", rand::random::<u64>()))?;
+    let sharing = shared.as_ref().map(|_| Arc::new(Sharing::new(own.clone())));
     let hub = Hub::new(rand::random(), TOMBSTONES);
     let counts = Arc::new(Stats::new(clock.wall()));
     let calls_max = config.sip.max_calls.saturating_mul(4);
     let calls = Calls::new(calls_max, clock, tasks.clone(), stops.calls.clone());
     let world = Arc::new(World {
-        records: Arc::clone(&records) as Arc<dyn Records>,
+        records: Arc::clone(&records),
         sessions: Arc::clone(&sessions),
         pins,
         hub: Arc::clone(&hub),
@@ -127,11 +145,21 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         replies: Replies::default(),
         in_app: InApp::default(),
         stats: Arc::clone(&counts),
+        sharing: sharing.clone(),
     });
-    let reception = Arc::new(reception(&prepared, &world, &calls));
+    let (http, http_address) = bind(&config).await?;
+    let link = link(&config).await?;
+    let nodes = shared.zip(sharing).map(|(store, sharing)| {
+        let address = link.as_ref().map(|link| link.address.clone()).unwrap_or_default();
+        let node = Node { id: own.clone(), address };
+        let link = link.as_ref().map(|link| Link::new(link.tls.clone(), own));
+        let (hub, tasks, stop) = (Arc::clone(&hub), tasks.clone(), stops.sockets.clone());
+        let parts = NodesParts { own: node, store, sharing, link, hub, tasks, stop };
+        Nodes::new(parts, clock.wall())
+    });
+    let reception = Arc::new(reception(&prepared, &world, &calls, nodes.clone()));
     let outbox = outbox(&prepared, &records, &wall)?;
     let tokens = tokens(&config, &local_key, Arc::clone(&wall)).await?;
-    let (http, http_address) = bind(&config).await?;
     let (sip_addresses, listeners, gauges) =
         listeners(&prepared, &stops, &tasks, clock, &reception)?;
 
@@ -141,8 +169,10 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let platforms = Arc::new(platforms(&config, &reception, clock, &tasks, &stops));
     let desktops = desktops(&config, &hub, &tokens, &reception, (&wall, &tasks, &stops));
     let guard = Arc::clone(&world.guard);
-    let outbound = outbound_routes(&config, &tokens, &reception);
-    let readiness: Arc<dyn Readiness> = Arc::new(Backends::new(world, clock));
+    let elsewhere = nodes.clone().map(|nodes| nodes as Arc<dyn Elsewhere>);
+    let outbound = outbound_routes(&config, &tokens, &reception, elsewhere.clone());
+    let readiness: Arc<dyn Readiness> =
+        Arc::new(Backends::new(world, clock, sessions_health(nodes.clone())));
     let state = ApiState {
         desktops,
         tokens,
@@ -156,11 +186,22 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         limits: ApiLimits { intent_ttl: config.intents.ttl, ..ApiLimits::default() },
         stats: counts,
         alarms: alarms(guard, clock),
+        elsewhere,
         pages: web::pages().merge(outbound),
     };
     archive(&prepared, &*state.records).await?;
-    tasks.spawn(crate::api::server::serve(http, state, tasks.clone(), stops.sockets.clone()));
-    tasks.spawn(background(metrics, outbox, stops.sockets.clone()));
+    let swept = (Arc::clone(&state.records), Arc::clone(&state.clock));
+    let (limits, app) = (state.limits, crate::api::router(state));
+    if let Some(nodes) = &nodes {
+        nodes.begin(&reception, &platforms, app.clone());
+    }
+    if let Some((nodes, Linked { listener, tls, .. })) = nodes.clone().zip(link) {
+        let stop = stops.sockets.clone();
+        let serving = cluster::serve(listener, tls, nodes as Arc<dyn Host>, tasks.clone(), stop);
+        tasks.spawn(serving);
+    }
+    tasks.spawn(crate::api::server::serve(http, app, limits, tasks.clone(), stops.sockets.clone()));
+    tasks.spawn(background(metrics, outbox, swept, stops.sockets.clone()));
     lifecycle::ready(&tasks, stops.sockets.clone());
     Ok(Running {
         http: http_address,
@@ -170,6 +211,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         clock,
         gauges,
         platforms,
+        nodes,
         calls,
         tasks,
         stops,
@@ -177,8 +219,14 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     })
 }
 
-fn reception(prepared: &Prepared, world: &Arc<World>, calls: &Calls) -> Reception {
+fn reception(
+    prepared: &Prepared,
+    world: &Arc<World>,
+    calls: &Calls,
+    nodes: Option<Arc<Nodes>>,
+) -> Reception {
     Reception {
+        nodes,
         world: Arc::clone(world),
         calls: calls.clone(),
         profiles: prepared.profiles.clone(),
@@ -205,8 +253,10 @@ fn outbound_routes(
     config: &Config,
     tokens: &Arc<Tokens>,
     reception: &Arc<Reception>,
+    elsewhere: Others,
 ) -> axum::Router {
     crate::api::outbound::routes(OutboundParts {
+        elsewhere,
         tokens: Arc::clone(tokens) as Arc<dyn Doorkeeper>,
         desk: Arc::new(OutboundCalls {
             reception: Arc::clone(reception),
@@ -238,20 +288,35 @@ fn clocks(config: &Config) -> (Clock, Wall) {
 async fn background(
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     outbox: Outbox,
+    (records, wall): (Arc<dyn Records>, Wall),
     stop: CancellationToken,
 ) {
-    tokio::join!(upkeep(metrics, stop.clone()), outbox.run(stop));
+    let sweeping = sweep(records, wall, stop.clone());
+    tokio::join!(upkeep(metrics, stop.clone()), outbox.run(stop), sweeping);
+}
+
+/// 5.15: an entry for which nobody came back counts as wrong, whichever node had reserved it.
+async fn sweep(records: Arc<dyn Records>, wall: Wall, stop: CancellationToken) {
+    let mut turn = tokio::time::interval(SWEPT_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = turn.tick() => {}
+        }
+        let before = Timestamp(wall().0.saturating_sub(OPEN_MAX_MS));
+        match records.settle_older_than(before, SWEPT_AT_ONCE).await {
+            Ok(0) => {}
+            Ok(settled) => warn!(settled, "PIN entries without a verdict counted as wrong"),
+            Err(error) => tracing::debug!(%error, "open PIN entries could not be looked for"),
+        }
+    }
 }
 
 /// What follows calls goes out beside the records, unless configured otherwise.
-fn outbox(
-    prepared: &Prepared,
-    records: &Arc<SqliteRecords>,
-    wall: &Wall,
-) -> anyhow::Result<Outbox> {
+fn outbox(prepared: &Prepared, records: &Arc<dyn Records>, wall: &Wall) -> anyhow::Result<Outbox> {
     let config = &prepared.config;
     let folder = prepared.paths().records.with_file_name("outbox");
-    let records = Arc::clone(records) as Arc<dyn Records>;
+    let records = Arc::clone(records);
     let outbox = Outbox::new(&config.outbox, &config.iam, folder, records, Arc::clone(wall));
     outbox.context("[outbox], [iam]")
 }
@@ -406,51 +471,5 @@ fn agent_config(config: &Config, local: SocketAddr) -> AgentConfig {
         max_legs: config.sip.max_calls,
         max_new_per_second: config.sip.max_calls_per_second,
         draining: false,
-    }
-}
-
-impl Running {
-    /// The line that says where we listen (contract §2).
-    #[must_use]
-    pub fn listening(&self) -> String {
-        let sip: Vec<_> = self.sip.iter().map(|address| format!("udp:{address}")).collect();
-        format!("listening http={} sip={}", self.http, sip.join(","))
-    }
-
-    /// Cuts a soft stop short: every call ends now.
-    #[must_use]
-    pub fn cut_short(&self) -> CancellationToken {
-        self.stops.calls.clone()
-    }
-
-    /// Stops: no new calls, those with the machine finish within the grace period, then all end.
-    pub async fn stop(self) {
-        lifecycle::stopping();
-        self.stops.drain.cancel();
-        self.gauges.iter().for_each(|gauge| gauge.drain());
-        let patience = Instant::now() + self.grace;
-        let busy = || {
-            let legs = self.gauges.iter().map(|gauge| gauge.legs()).sum::<usize>();
-            legs + self.platforms.busy()
-        };
-        if busy() > 0 {
-            info!(calls = busy(), grace_s = self.grace.as_secs(), "draining");
-        }
-        while busy() > 0 && Instant::now() < patience && !self.stops.calls.is_cancelled() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        self.stops.desktops.cancel();
-        self.stops.calls.cancel();
-        let settled = async {
-            while !self.calls.is_empty() || busy() > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let _ = tokio::time::timeout(FAREWELL, settled).await;
-        self.stops.sockets.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await.is_err() {
-            warn!("some tasks did not end in time");
-        }
     }
 }

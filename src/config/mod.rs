@@ -8,6 +8,7 @@ mod address;
 pub mod auth;
 #[cfg(feature = "daemon")]
 pub mod carets;
+pub mod cluster;
 pub mod desktop;
 pub mod http;
 pub mod intents;
@@ -22,9 +23,11 @@ pub mod policy;
 pub mod problem;
 pub mod prompts;
 pub mod queues;
+pub mod records;
 pub mod rehearsal;
 pub mod rtp;
 pub mod secret;
+pub mod sessions;
 pub mod shutdown;
 pub mod sip;
 pub mod source;
@@ -39,6 +42,7 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 use crate::config::auth::Auth;
+use crate::config::cluster::Cluster;
 use crate::config::desktop::Desktop;
 use crate::config::http::Http;
 use crate::config::intents::Intents;
@@ -75,12 +79,14 @@ pub struct Config {
     pub sip: Sip,
     /// `[rtp]`
     pub rtp: Rtp,
-    /// `[records]`
+    /// `[sessions]`, `[records]`
     pub stores: Stores,
     /// `[outbox]`
     pub outbox: Outbox,
     /// `[iam]`
     pub iam: Iam,
+    /// `[cluster]`; none: no other node may ask us anything.
+    pub cluster: Option<Cluster>,
     /// `[auth]`
     pub auth: Auth,
     /// `[pin]`
@@ -158,6 +164,7 @@ impl Config {
             stores: stores::read(&mut root),
             outbox: outbox::read(root.table("outbox")),
             iam: outbox::read_iam(root.table("iam")),
+            cluster: cluster::read(root.table("cluster")),
             auth: auth::read(root.table("auth")),
             pin: pin::read(root.table("pin")),
             policy: policy::read(root.table("policy")),

@@ -24,7 +24,7 @@ fn the_documented_file_is_the_default() {
 fn every_key_is_documented_and_every_documented_key_is_known() {
     let text = uncommented();
     let config = parse("countersign.toml", &text).map_err(shown).expect("all examples are valid");
-    let idle = ["grpc", "cluster", "audiohook", "asterisk"];
+    let idle = ["grpc", "audiohook", "asterisk"];
     assert_eq!(config.idle().len(), idle.len());
     for (sentence, section) in config.idle().iter().zip(idle) {
         assert!(sentence.starts_with(&format!("[{section}] is configured but idle")), "{sentence}");
@@ -60,7 +60,8 @@ fn contract_13_every_key_parses_from_the_start() {
         password_file = "p"
         app = "countersign"
         [cluster]
-        listen = "127.0.0.1:7000"
+        listen = ""
+        ca = "ca.pem"
         "#,
     );
     assert_eq!(config.sip.transfer, Transfer::Redirect);
@@ -69,7 +70,7 @@ fn contract_13_every_key_parses_from_the_start() {
     assert_eq!(trunk.verstat, Verstat::Telnyx);
     assert!(trunk.addresses[0].contains("127.1.2.3".parse().unwrap()));
     let idle: Vec<_> = config.idle().iter().filter_map(|s| s.split(']').next()).collect();
-    assert_eq!(idle, ["[grpc", "[cluster", "[audiohook", "[asterisk"]);
+    assert_eq!(idle, ["[grpc", "[audiohook", "[asterisk"]);
 }
 
 #[test]
@@ -103,12 +104,12 @@ fn mistakes_are_found_wherever_they_are() {
             "bad.toml:2:30: sip.listen[1]: a tls listener is not built yet (remove it and keep the udp listener)",
         ),
         (
-            "[sessions]\nurl = \"redis://h\"\n",
-            "bad.toml:2:7: sessions.url: a store outside the process is not built yet (remove it or write url = \"\")",
+            "[sessions]\nurl = \"redis://a,b/1\"\n",
+            "bad.toml:2:7: sessions.url: names a database (a cluster has only 0: remove it)",
         ),
         (
-            "[records]\nurl = \"postgres://h/d\"\n",
-            "bad.toml:2:7: records.url: PostgreSQL is not built yet (remove it or write sqlite:///var/lib/countersign/records.sqlite)",
+            "[records]\nurl = \"mysql://h/d\"\n",
+            "bad.toml:2:7: records.url: is no address of a record store (write sqlite:/// and an absolute path, postgres://user@host/database, or nothing)",
         ),
         (
             "[sip.trunks.a]\n",
@@ -222,7 +223,7 @@ fn a_mistake_in_one_file_of_two_is_found_in_its_own_file() {
 
 #[test]
 fn carets_stand_under_the_mistake_and_secrets_are_asterisks() {
-    let text = "[http]\nlisten = \"x\"\n[sessions]\nurl = \"redis://user:hunter2@h\"\npassword = \"hunter2\"\n";
+    let text = "[http]\nlisten = \"x\"\n[sessions]\nurl = \"redis://user:hunter2@h:x\"\npassword = \"hunter2\"\n";
     let problems = parse("bad.toml", text).expect_err("mistakes");
     let reports: Vec<_> = problems.reports().iter().map(|report| format!("{report:?}")).collect();
     assert_eq!(reports.len(), 3);
