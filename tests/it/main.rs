@@ -1,5 +1,6 @@
 //! The daemon from outside: its files, its protocols, and whole calls.
 
+mod balancer;
 mod config;
 mod desktop;
 mod events;
@@ -9,6 +10,8 @@ mod hangups;
 mod harness;
 mod identity;
 mod intents;
+#[path = "../servers/kamailio.rs"]
+mod kamailio;
 mod leaks;
 mod load;
 mod lockout;
