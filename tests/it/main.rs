@@ -1,7 +1,11 @@
 //! The daemon from outside: its files, its protocols, and whole calls.
 
 mod balancer;
+#[path = "../servers/certificates.rs"]
+mod certificates;
+mod cluster;
 mod config;
+mod d06_node_killed;
 mod desktop;
 mod events;
 mod faults;
@@ -17,8 +21,11 @@ mod load;
 mod lockout;
 mod p01_told_means_kept;
 mod p03_fsync_before_tell;
+mod p05_redis_may_vanish;
 mod p08_slow_desk;
 mod p11_no_secret_leaks;
+#[path = "../servers/postgres.rs"]
+mod postgres;
 mod promises;
 mod proto;
 mod rows;
