@@ -21,7 +21,20 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 pub struct Backends {
     world: Arc<World>,
     clock: Clock,
+    sessions: Option<SessionsHealth>,
     last: Mutex<Option<Probe>>,
+}
+
+/// Says how the session store is.
+pub type SessionsHealth = Box<dyn Fn() -> SessionsState + Send + Sync>;
+
+/// How the session store is.
+#[derive(Clone, Debug)]
+pub struct SessionsState {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why it does not answer; `None`: it does.
+    pub why: Option<String>,
 }
 
 #[derive(Clone)]
@@ -35,8 +48,25 @@ struct Probe {
 impl Backends {
     /// Over the stores of the world.
     #[must_use]
-    pub fn new(world: Arc<World>, clock: Clock) -> Self {
-        Self { world, clock, last: Mutex::new(None) }
+    pub fn new(world: Arc<World>, clock: Clock, sessions: Option<SessionsHealth>) -> Self {
+        Self { world, clock, sessions, last: Mutex::new(None) }
+    }
+
+    fn sessions(&self) -> Check {
+        let name = "sessions".to_owned();
+        let Some(sessions) = &self.sessions else {
+            let effect = "embedded in this process".into();
+            return Check { name, ok: true, vital: false, since: None, effect };
+        };
+        let SessionsState { since, why } = sessions();
+        let ok = why.is_none();
+        let effect = match why {
+            None => "nodes see and take over one another's calls".into(),
+            Some(why) => format!(
+                "calls go on; calls of other nodes are shown as stale, apps cannot announce calls: {why}"
+            ),
+        };
+        Check { name, ok, vital: false, since: Some(since), effect }
     }
 
     async fn records(&self) -> Probe {
@@ -70,13 +100,6 @@ impl Readiness for Backends {
         } else {
             format!("no caller can be verified, calls go on to agents unchecked: {}", records.why)
         };
-        let sessions = Check {
-            name: "sessions".into(),
-            ok: true,
-            vital: false,
-            since: None,
-            effect: "embedded in this process".into(),
-        };
         vec![
             Check {
                 name: "records".into(),
@@ -85,7 +108,7 @@ impl Readiness for Backends {
                 since: Some(records.since),
                 effect,
             },
-            sessions,
+            self.sessions(),
         ]
     }
 }

@@ -22,6 +22,8 @@ pub mod app; // composition root
 #[cfg(feature = "daemon")]
 pub mod cli;
 #[cfg(feature = "daemon")]
+pub mod cluster; // asks other nodes, and is asked
+#[cfg(feature = "daemon")]
 pub mod effects; // carries out
 #[cfg(feature = "daemon")]
 pub mod engine; // drives: one task per call

@@ -116,6 +116,10 @@ fn may_see(call: &Value, identity: &Identity) -> Result<CustomerId, Refused> {
     if !own && !identity.is(TokenRole::Supervisor) {
         return Err(Refused::NotYours);
     }
+    // What may be out of date may have failed meanwhile.
+    if call["stale"] == true {
+        return Err(Refused::NotPassed);
+    }
     if call["authentication"].as_str() != Some(Authentication::Authenticated.word()) {
         return Err(Refused::NotPassed);
     }

@@ -17,15 +17,18 @@ use serde_json::Value;
 use crate::api::ApiState;
 use crate::api::body::Json;
 use crate::api::body::who;
+use crate::api::elsewhere::FORWARDED;
+use crate::api::elsewhere::routed;
 use crate::api::error::ApiError;
 use crate::api::error::json;
+use crate::platform::http::Platforms;
+use crate::wire::events::Answer;
+pub use crate::wire::events::BODY_MAX;
 use crate::wire::events::Batch;
 use crate::wire::events::NoBatch;
 use crate::wire::events::Rejected;
 use crate::wire::identity::TokenRole;
 
-/// The largest body of events.
-pub const BODY_MAX: usize = 1024 * 1024;
 /// The longest wait for a directive.
 pub const WAIT_MAX: Duration = Duration::from_secs(25);
 
@@ -45,10 +48,16 @@ pub async fn publish(
     request: Request,
 ) -> Result<Response, ApiError> {
     who(&state, request.headers(), &[TokenRole::Platform]).await?;
+    let forwarded = request.headers().contains_key(FORWARDED);
     let Json(body) = Json::<Value>::from_request(request, &state).await?;
-    let (events, alone) = match Batch::read(body) {
-        Ok(Batch::One(event)) => (vec![event], true),
-        Ok(Batch::Many(events)) => (events, false),
+    let alone = body.is_object();
+    let elsewhere = state.elsewhere.as_ref().filter(|_| !forwarded);
+    let answer = match elsewhere {
+        Some(elsewhere) => routed(&state.platforms, &**elsewhere, body).await,
+        None => here(&state.platforms, body).await,
+    };
+    let mut answer = match answer {
+        Ok(answer) => answer,
         Err(NoBatch::Form) => {
             let message = "send one event, a JSON object, or an array of them";
             return Err(ApiError::bad("invalid_event", message));
@@ -58,12 +67,15 @@ pub async fn publish(
             return Err(ApiError::bad("too_many_events", message));
         }
     };
-    let mut answer = state.platforms.publish(events).await;
     match answer.rejected.pop() {
         Some(rejected) if alone => return Err(alone_rejected(rejected)),
         last => answer.rejected.extend(last),
     }
     Ok(json(StatusCode::OK, serde_json::to_string(&answer).unwrap_or_default()))
+}
+
+pub(crate) async fn here(platforms: &Platforms, body: Value) -> Result<Answer, NoBatch> {
+    Ok(platforms.publish(Batch::read(body)?.into_events()).await)
 }
 
 fn alone_rejected(rejected: Rejected) -> ApiError {

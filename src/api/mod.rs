@@ -5,6 +5,7 @@ pub mod auth;
 pub mod body;
 pub mod calls;
 pub mod customer;
+pub mod elsewhere;
 pub mod error;
 pub mod events;
 pub mod guard;
@@ -71,6 +72,8 @@ pub struct ApiState {
     pub stats: Arc<crate::stats::Shared>,
     /// What is alarming now.
     pub alarms: stats::Alarms,
+    /// The calls of other nodes, where there are any.
+    pub elsewhere: elsewhere::Others,
     /// Routes of others: the pages, the platforms' own.
     pub pages: Router,
 }
@@ -108,6 +111,7 @@ impl Default for ApiLimits {
 /// All routes.
 pub fn router(state: ApiState) -> Router {
     let (pages, limits) = (state.pages.clone(), state.limits);
+    let passed_on = middleware::from_fn_with_state(state.elsewhere.clone(), elsewhere::pass_on);
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -123,7 +127,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/jobs", get(jobs::list))
         .route("/v1/jobs/{id}", get(jobs::one))
         .route("/v1/jobs/{id}", post(jobs::event))
-        .route("/v1/calls/{id}/directive", get(events::directive))
+        .route("/v1/calls/{id}/directive", get(events::directive).layer(passed_on))
         .route("/v1/events", post(events::publish).layer(DefaultBodyLimit::max(events::BODY_MAX)))
         .route("/v1/intents", post(intents::register))
         .route("/v1/intents/{intent}", delete(intents::cancel))
@@ -196,6 +200,7 @@ mod tests {
     use crate::push::socket::DesktopParts;
     use crate::records::AccountAfter;
     use crate::records::AttemptId;
+    use crate::records::AttemptsOfCall;
     use crate::records::AuditEntry;
     use crate::records::CallRecord;
     use crate::records::CallResult;
@@ -399,13 +404,17 @@ mod tests {
             speaks_for: None,
             flags: vec![],
         });
-        house.hub.publish(Published { call: call.clone(), taken_in: tokio::time::Instant::now() });
+        house.hub.publish(Published {
+            call: call.clone(),
+            term: 0,
+            taken_in: tokio::time::Instant::now(),
+        });
         let path = "GET /v1/calls/passed/customer";
         assert_eq!(house.asks(path, &alice, "").await.error(), "403 not_passed");
         let (role, set_by) = (PartyRole::Client, "record");
         call.party = Some(PartyView { role, set_by, client_present: None, permission: None });
         call.version = 2;
-        house.hub.publish(Published { call, taken_in: tokio::time::Instant::now() });
+        house.hub.publish(Published { call, term: 0, taken_in: tokio::time::Instant::now() });
         let told = house.asks(path, &alice, "").await;
         assert_eq!((told.status, told.json()["id"].as_str()), (200, Some("c1")), "{}", told.body);
         assert_eq!(told.header("cache-control"), Some("no-store"));
@@ -607,7 +616,7 @@ mod tests {
 
         fn publish(&self, id: &str, agent: Option<&str>) {
             let call = fixture::call(id, 1, agent);
-            self.hub.publish(Published { call, taken_in: tokio::time::Instant::now() });
+            self.hub.publish(Published { call, term: 0, taken_in: tokio::time::Instant::now() });
         }
 
         async fn asks(&self, line: &str, token: &str, body: &str) -> Answer {
@@ -750,6 +759,8 @@ mod tests {
         async fn challenge(&self, _: &CustomerId, _: u64, _: Timestamp) -> Answered<Positions> { never() }
         async fn reserve(&self, _: Reservation) -> Answered<AttemptId> { never() }
         async fn settle(&self, _: AttemptId, _: Settlement, _: Timestamp) -> Answered<AccountAfter> { never() }
+        async fn settle_abandoned(&self, _: &CallId, _: Timestamp) -> Answered<Option<AttemptsOfCall>> { never() }
+        async fn settle_older_than(&self, _: Timestamp, _: usize) -> Answered<u32> { never() }
         async fn call_result(&self, _: &CallId, _: &CustomerId, _: CallResult, _: BlockRule, _: Timestamp) -> Answered<AccountAfter> { never() }
         async fn save_call(&self, _: CallRecord) -> Answered<()> { never() }
         async fn audit(&self, _: AuditEntry) -> Answered<()> { Ok(()) }

@@ -18,6 +18,7 @@ use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
+use axum::middleware;
 use axum::response::Response;
 use axum::routing::get;
 use axum::routing::post;
@@ -26,6 +27,8 @@ use serde::Serialize;
 
 use crate::api::body::Json;
 use crate::api::body::holder;
+use crate::api::elsewhere::Others;
+use crate::api::elsewhere::pass_on;
 use crate::api::error::ApiError;
 use crate::api::error::json;
 use crate::model::ids::CallId;
@@ -129,14 +132,17 @@ pub struct OutboundParts {
     pub tokens: Arc<dyn Doorkeeper>,
     /// Runs the calls.
     pub desk: Arc<dyn OutboundDesk>,
+    /// The calls of other nodes, where there are any.
+    pub elsewhere: Others,
 }
 
 /// The routes, to be merged with the others.
 pub fn routes(parts: OutboundParts) -> Router {
+    let passed_on = middleware::from_fn_with_state(parts.elsewhere.clone(), pass_on);
     Router::new()
-        .route("/v1/outbound", post(announce).get(ringing))
-        .route("/v1/outbound/{call}/status", get(status))
-        .route("/v1/outbound/{call}/tap", post(tap))
+        .route("/v1/outbound", post(announce).layer(passed_on.clone()).get(ringing))
+        .route("/v1/outbound/{call}/status", get(status).layer(passed_on.clone()))
+        .route("/v1/outbound/{call}/tap", post(tap).layer(passed_on))
         .with_state(parts)
 }
 

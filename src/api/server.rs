@@ -19,8 +19,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::ApiLimits;
-use crate::api::ApiState;
-use crate::api::router;
 
 /// The listener cannot take a connection now (out of file descriptors): the pause before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -28,13 +26,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves until `stop`; open requests are finished by tasks of the tracker.
 pub async fn serve(
     listener: TcpListener,
-    state: ApiState,
+    app: Router,
+    limits: ApiLimits,
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
-    let limits = state.limits;
     let places = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
-    let app = router(state);
     loop {
         let accepted = tokio::select! {
             biased;

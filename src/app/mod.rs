@@ -1,6 +1,7 @@
 //! Composition root: the only file that knows every module. Nothing is bound before everything has
 //! been checked.
 
+mod nodes;
 mod outbound;
 mod prepare;
 mod reception;
@@ -24,27 +25,40 @@ use crate::api::ApiLimits;
 use crate::api::ApiState;
 use crate::api::auth::TokenRules;
 use crate::api::auth::Tokens;
+use crate::api::elsewhere::Elsewhere;
+use crate::api::elsewhere::Others;
 use crate::api::health::Readiness;
 use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
 use crate::api::stats::Alarms;
+use crate::app::nodes::Nodes;
+use crate::app::nodes::NodesParts;
 use crate::app::outbound::OutboundCalls;
 pub use crate::app::prepare::Prepared;
 pub use crate::app::prepare::Stores;
 pub use crate::app::prepare::prepare;
 use crate::app::reception::Reception;
+use crate::call::input::Input;
+use crate::cluster;
+use crate::cluster::Host;
+use crate::cluster::Link;
+use crate::cluster::LinkTls;
 use crate::config::Config;
 use crate::effects::World;
 use crate::effects::guarding::Guard;
 use crate::effects::in_app::InApp;
 use crate::effects::replies::Replies;
+use crate::effects::sharing::Sharing;
 use crate::engine::calls::Calls;
 use crate::engine::clock::Clock;
 use crate::files;
 use crate::health::Backends;
+use crate::health::SessionsHealth;
+use crate::health::SessionsState;
 use crate::lifecycle;
 use crate::lifecycle::Stops;
 use crate::limits;
+use crate::model::ids::NodeId;
 use crate::model::time::Timestamp;
 use crate::outbox::Outbox;
 use crate::platform::Entry;
@@ -65,6 +79,8 @@ use crate::records::Records;
 use crate::records::sqlite::SqliteRecords;
 use crate::sessions::Sessions;
 use crate::sessions::memory::MemorySessions;
+use crate::sessions::shared::Node;
+use crate::sessions::shared::SharedCalls;
 use crate::sip::agent::Advertised;
 use crate::sip::agent::AgentConfig;
 use crate::sip::agent::TrunkRule;
@@ -98,6 +114,7 @@ pub struct Running {
     pub clock: Clock,
     gauges: Vec<Arc<Gauge>>,
     platforms: Arc<Platforms>,
+    nodes: Option<Arc<Nodes>>,
     calls: Calls,
     tasks: TaskTracker,
     stops: Stops,
@@ -112,6 +129,9 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let (tasks, stops) = (TaskTracker::new(), Stops::default());
     let Stores { records, pins, local_key } = stores;
     let sessions: Arc<dyn Sessions> = Arc::new(MemorySessions::new(INTENTS_MAX, Arc::clone(&wall)));
+    let shared: Option<Arc<dyn SharedCalls>> = None;
+    let own = NodeId::try_from(format!("{:016x}", rand::random::<u64>()))?;
+    let sharing = shared.as_ref().map(|_| Arc::new(Sharing::new(own.clone())));
     let hub = Hub::new(rand::random(), TOMBSTONES);
     let counts = Arc::new(Stats::new(clock.wall()));
     let calls_max = config.sip.max_calls.saturating_mul(4);
@@ -127,11 +147,21 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         replies: Replies::default(),
         in_app: InApp::default(),
         stats: Arc::clone(&counts),
+        sharing: sharing.clone(),
     });
-    let reception = Arc::new(reception(&prepared, &world, &calls));
+    let (http, http_address) = bind(&config).await?;
+    let link = link(&config).await?;
+    let nodes = shared.zip(sharing).map(|(store, sharing)| {
+        let address = link.as_ref().map(|link| link.address.clone()).unwrap_or_default();
+        let node = Node { id: own.clone(), address };
+        let link = link.as_ref().map(|link| Link::new(link.tls.clone(), own));
+        let (hub, tasks, stop) = (Arc::clone(&hub), tasks.clone(), stops.sockets.clone());
+        let parts = NodesParts { own: node, store, sharing, link, hub, tasks, stop };
+        Nodes::new(parts, clock.wall())
+    });
+    let reception = Arc::new(reception(&prepared, &world, &calls, nodes.clone()));
     let outbox = outbox(&prepared, &records, &wall)?;
     let tokens = tokens(&config, &local_key, Arc::clone(&wall)).await?;
-    let (http, http_address) = bind(&config).await?;
     let (sip_addresses, listeners, gauges) =
         listeners(&prepared, &stops, &tasks, clock, &reception)?;
 
@@ -141,8 +171,10 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let platforms = Arc::new(platforms(&config, &reception, clock, &tasks, &stops));
     let desktops = desktops(&config, &hub, &tokens, &reception, (&wall, &tasks, &stops));
     let guard = Arc::clone(&world.guard);
-    let outbound = outbound_routes(&config, &tokens, &reception);
-    let readiness: Arc<dyn Readiness> = Arc::new(Backends::new(world, clock));
+    let elsewhere = nodes.clone().map(|nodes| nodes as Arc<dyn Elsewhere>);
+    let outbound = outbound_routes(&config, &tokens, &reception, elsewhere.clone());
+    let readiness: Arc<dyn Readiness> =
+        Arc::new(Backends::new(world, clock, sessions_health(nodes.clone())));
     let state = ApiState {
         desktops,
         tokens,
@@ -156,10 +188,20 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         limits: ApiLimits { intent_ttl: config.intents.ttl, ..ApiLimits::default() },
         stats: counts,
         alarms: alarms(guard, clock),
+        elsewhere,
         pages: web::pages().merge(outbound),
     };
     archive(&prepared, &*state.records).await?;
-    tasks.spawn(crate::api::server::serve(http, state, tasks.clone(), stops.sockets.clone()));
+    let (limits, app) = (state.limits, crate::api::router(state));
+    if let Some(nodes) = &nodes {
+        nodes.begin(&reception, &platforms, app.clone());
+    }
+    if let Some((nodes, Linked { listener, tls, .. })) = nodes.clone().zip(link) {
+        let stop = stops.sockets.clone();
+        let serving = cluster::serve(listener, tls, nodes as Arc<dyn Host>, tasks.clone(), stop);
+        tasks.spawn(serving);
+    }
+    tasks.spawn(crate::api::server::serve(http, app, limits, tasks.clone(), stops.sockets.clone()));
     tasks.spawn(background(metrics, outbox, stops.sockets.clone()));
     lifecycle::ready(&tasks, stops.sockets.clone());
     Ok(Running {
@@ -170,6 +212,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         clock,
         gauges,
         platforms,
+        nodes,
         calls,
         tasks,
         stops,
@@ -177,8 +220,31 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     })
 }
 
-fn reception(prepared: &Prepared, world: &Arc<World>, calls: &Calls) -> Reception {
+/// Where other nodes' questions come in, before anybody is told of it.
+async fn link(config: &Config) -> anyhow::Result<Option<Linked>> {
+    let Some(cluster) = &config.cluster else { return Ok(None) };
+    let tls = LinkTls::load(cluster).context("[cluster]")?;
+    let named = || format!("cluster.listen: {}", cluster.listen);
+    let listener = TcpListener::bind(cluster.listen).await.with_context(named)?;
+    let address = cluster.address(listener.local_addr()?);
+    Ok(Some(Linked { listener, tls, address }))
+}
+
+/// Our end of the link between nodes.
+struct Linked {
+    listener: TcpListener,
+    tls: LinkTls,
+    address: String,
+}
+
+fn reception(
+    prepared: &Prepared,
+    world: &Arc<World>,
+    calls: &Calls,
+    nodes: Option<Arc<Nodes>>,
+) -> Reception {
     Reception {
+        nodes,
         world: Arc::clone(world),
         calls: calls.clone(),
         profiles: prepared.profiles.clone(),
@@ -201,12 +267,23 @@ async fn archive(prepared: &Prepared, records: &dyn Records) -> anyhow::Result<(
     Ok(())
 }
 
+/// How the session store is, where there is one outside the process.
+fn sessions_health(nodes: Option<Arc<Nodes>>) -> Option<SessionsHealth> {
+    let nodes = nodes?;
+    Some(Box::new(move || {
+        let health = nodes.health();
+        SessionsState { since: health.since, why: health.why }
+    }))
+}
+
 fn outbound_routes(
     config: &Config,
     tokens: &Arc<Tokens>,
     reception: &Arc<Reception>,
+    elsewhere: Others,
 ) -> axum::Router {
     crate::api::outbound::routes(OutboundParts {
+        elsewhere,
         tokens: Arc::clone(tokens) as Arc<dyn Doorkeeper>,
         desk: Arc::new(OutboundCalls {
             reception: Arc::clone(reception),
@@ -423,6 +500,22 @@ impl Running {
         self.stops.calls.clone()
     }
 
+    /// Calls that can go on without this node go on at another.
+    async fn hand_off(&self) {
+        let Some(nodes) = &self.nodes else { return };
+        let mut calls = self.calls.all();
+        // One that waits for a store or a worker is let finish.
+        calls.retain(|call| call.reached().borrow().progress.settled);
+        let taken = nodes.hand_off(calls.iter().map(|call| call.id().clone()).collect()).await;
+        for call in calls.iter().filter(|call| taken.contains(call.id())) {
+            // One that is over by now needs no word.
+            let _ = call.send(Input::Disowned);
+        }
+        if !taken.is_empty() {
+            info!(calls = taken.len(), "other nodes go on with these calls");
+        }
+    }
+
     /// Stops: no new calls, those with the machine finish within the grace period, then all end.
     pub async fn stop(self) {
         lifecycle::stopping();
@@ -440,6 +533,7 @@ impl Running {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         self.stops.desktops.cancel();
+        self.hand_off().await;
         self.stops.calls.cancel();
         let settled = async {
             while !self.calls.is_empty() || busy() > 0 {
@@ -447,6 +541,10 @@ impl Running {
             }
         };
         let _ = tokio::time::timeout(FAREWELL, settled).await;
+        if let Some(nodes) = &self.nodes {
+            nodes.tell_everything().await;
+            nodes.leave().await;
+        }
         self.stops.sockets.cancel();
         self.tasks.close();
         if tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await.is_err() {

@@ -201,12 +201,12 @@ impl OutboundDesk for OutboundCalls {
 }
 
 /// The leg of a call that somebody else made: nothing of it is ours to play, answer or clear.
-struct InOtherHands {
+pub(super) struct InOtherHands {
     call: Arc<OnceLock<CallHandle>>,
 }
 
 impl InOtherHands {
-    fn new() -> (Self, Arc<OnceLock<CallHandle>>) {
+    pub(super) fn new() -> (Self, Arc<OnceLock<CallHandle>>) {
         let call: Arc<OnceLock<CallHandle>> = Arc::default();
         (Self { call: Arc::clone(&call) }, call)
     }

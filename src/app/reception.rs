@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::app::nodes::Nodes;
 use crate::call::input::Delivered;
 use crate::call::input::Input;
 use crate::call::request::Asker;
@@ -32,6 +33,8 @@ pub(super) struct Reception {
     pub(super) calls: Calls,
     pub(super) profiles: BTreeMap<String, Arc<Profile>>,
     pub(super) default: String,
+    /// The other nodes, where there are any.
+    pub(super) nodes: Option<Arc<Nodes>>,
 }
 
 impl Reception {
@@ -68,7 +71,10 @@ impl Entry for Reception {
 #[async_trait]
 impl Desk for Reception {
     async fn request(&self, asker: Asker, call: &str, request: Request) -> Result<(), Refusal> {
-        let call = self.calls.find(call).ok_or(Refusal::NoSuchCall)?;
+        let Some(call) = self.calls.find(call) else {
+            let nodes = self.nodes.as_ref().ok_or(Refusal::NoSuchCall)?;
+            return nodes.request(asker, call, request).await;
+        };
         self.world.replies.ask(&call, |reply| Input::Request { asker, request, reply }).await
     }
 }

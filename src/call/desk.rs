@@ -157,6 +157,7 @@ pub(crate) fn too_late(input: Input) -> Vec<Effect> {
         | Input::Judged(_)
         | Input::Settled(_)
         | Input::ResultRecorded(_)
+        | Input::Disowned
         | Input::SecurityReset { reply: None, .. }
         | Input::Event(_)
         | Input::DeadlineReached

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::account::BlockRule;
@@ -71,6 +73,21 @@ impl Prompt {
             Self::Goodbye => "goodbye",
         }
     }
+
+    /// The phrase with this id.
+    #[must_use]
+    pub fn from_id(id: &str) -> Option<Self> {
+        let positions = (1..=7).filter_map(Position::new).map(Self::PinPosition);
+        let others = [
+            Self::PinAgain,
+            Self::Reprompt,
+            Self::CustomerNumber,
+            Self::Thanks,
+            Self::Unavailable,
+            Self::Goodbye,
+        ];
+        positions.chain(others).find(|phrase| phrase.id() == id)
+    }
 }
 
 /// Whose positions and tags are meant.
@@ -95,7 +112,8 @@ impl fmt::Debug for Claimed {
 }
 
 /// How the call ended for the account.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CallResult {
     /// The check was passed.
     Passed,
@@ -288,6 +306,8 @@ pub enum Effect {
     },
     /// The call is over: keep its last state.
     Ended(Box<EndedCall>),
+    /// Another node goes on with the call: let go of it without a word.
+    Disown,
     /// Nothing holds the call any more: keep its last state, take it off the desktops.
     Release(Box<LastState>),
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::Serialize;
 
 use crate::account::Standing;
@@ -43,7 +44,7 @@ use crate::policy::Reveal;
 use crate::policy::table;
 
 /// Who did something, for the ladder of a call.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Who {
     /// The one on the telephone.
@@ -59,7 +60,7 @@ pub enum Who {
 }
 
 /// One moment of the timeline.
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Moment {
     /// When.
     pub at: Timestamp,
@@ -70,7 +71,7 @@ pub struct Moment {
 }
 
 /// PIN progress.
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct PinShown {
     /// Asked so far in this entry.
     pub positions: Vec<Position>,
@@ -83,7 +84,7 @@ pub struct PinShown {
 }
 
 /// One question on the agent's panel.
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Asked {
     /// Its key.
     pub key: FactKey,
@@ -98,7 +99,7 @@ pub struct Asked {
 }
 
 /// What questions are for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuestionKind {
     /// A step of the check.
@@ -112,7 +113,7 @@ pub enum QuestionKind {
 }
 
 /// The questions that are due.
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct QuestionsAsked {
     /// What for.
     pub kind: QuestionKind,
@@ -132,7 +133,7 @@ impl QuestionsAsked {
 }
 
 /// Whom the call is with (C11).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Party {
     /// The part they play.
     pub role: PartyRole,
@@ -156,7 +157,8 @@ pub struct CallBackOffer {
 }
 
 /// The reminder after a compensated pass (C43).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reminder {
     /// To be read out.
     Due,

@@ -396,6 +396,8 @@ pub enum Input {
     DeadlineReached,
     /// The node is full: a call that nobody works on any more gives its place up.
     MakeRoom,
+    /// Another node goes on with the call, or is to.
+    Disowned,
     /// The daemon stops.
     Shutdown,
 }

@@ -15,6 +15,7 @@
 //! `Released` has a deadline, so no call can hang for ever; a reserved attempt is always settled,
 //! whoever hangs up meanwhile.
 
+pub mod adopt;
 pub mod afterwards;
 pub mod capture;
 pub mod check;
@@ -30,6 +31,7 @@ pub mod phase;
 pub mod proving;
 pub mod questions;
 pub mod request;
+pub mod saved;
 pub mod show;
 pub mod transcript;
 pub mod view;
@@ -172,6 +174,7 @@ impl Call {
                     | CallEvent::Transferred { .. }),
                 ),
             ) => self.platform_moves(phase, event, now),
+            (phase, Input::Disowned) => self.disowned(&phase),
             (phase, Input::Shutdown) => self.shut_down(phase, now),
             (phase, Input::MakeRoom) => self.make_room(phase, now),
 

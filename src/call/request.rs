@@ -120,6 +120,26 @@ pub enum Request {
     },
 }
 
+impl ProofResult {
+    /// The word of the contract.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Declined => "declined",
+            Self::CallBack => "call_back",
+        }
+    }
+
+    /// The result of a word of the contract.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Accepted, Self::Declined, Self::CallBack]
+            .into_iter()
+            .find(|result| result.word() == word)
+    }
+}
+
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({})", self.word())
@@ -180,6 +200,26 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::NotNow,
+        Self::NotYours,
+        Self::NoSuchCall,
+        Self::NoSuchQuestion,
+        Self::NothingOnFile,
+        Self::NoSuchCustomer,
+        Self::WrongParty,
+        Self::WrongNumber,
+        Self::Quota,
+        Self::Unavailable,
+    ];
+
+    /// The refusal of a code, as another node wrote it.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|refusal| refusal.code() == code)
+    }
+
     /// The stable code (contract §3).
     #[must_use]
     pub const fn code(self) -> &'static str {

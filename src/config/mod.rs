@@ -8,6 +8,7 @@ mod address;
 pub mod auth;
 #[cfg(feature = "daemon")]
 pub mod carets;
+pub mod cluster;
 pub mod desktop;
 pub mod http;
 pub mod intents;
@@ -39,6 +40,7 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 use crate::config::auth::Auth;
+use crate::config::cluster::Cluster;
 use crate::config::desktop::Desktop;
 use crate::config::http::Http;
 use crate::config::intents::Intents;
@@ -81,6 +83,8 @@ pub struct Config {
     pub outbox: Outbox,
     /// `[iam]`
     pub iam: Iam,
+    /// `[cluster]`; none: no other node may ask us anything.
+    pub cluster: Option<Cluster>,
     /// `[auth]`
     pub auth: Auth,
     /// `[pin]`
@@ -158,6 +162,7 @@ impl Config {
             stores: stores::read(&mut root),
             outbox: outbox::read(root.table("outbox")),
             iam: outbox::read_iam(root.table("iam")),
+            cluster: cluster::read(root.table("cluster")),
             auth: auth::read(root.table("auth")),
             pin: pin::read(root.table("pin")),
             policy: policy::read(root.table("policy")),

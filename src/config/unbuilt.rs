@@ -1,4 +1,4 @@
-//! `[grpc]`, `[cluster]`, `[audiohook.*]`, `[asterisk]`: checked today, built later.
+//! `[grpc]`, `[audiohook.*]`, `[asterisk]`: checked today, built later.
 
 use crate::config::http::address;
 use crate::config::table::Table;
@@ -6,7 +6,6 @@ use crate::config::table::Table;
 /// Reads the sections whose features are not built, so that a file written for them is checked.
 pub(crate) fn read(root: &mut Table<'_>) {
     grpc(root.table("grpc"));
-    cluster(root.table("cluster"));
     audiohook(root.table("audiohook"));
     asterisk(root.table("asterisk"));
 }
@@ -14,15 +13,6 @@ pub(crate) fn read(root: &mut Table<'_>) {
 fn grpc(mut table: Table<'_>) {
     table.idle("the gRPC service is");
     table.optional("listen", address);
-    table.end();
-}
-
-fn cluster(mut table: Table<'_>) {
-    table.idle("nodes that share calls are");
-    table.optional("listen", address);
-    for key in ["advertise", "certificate", "key", "ca"] {
-        table.text(key, "");
-    }
     table.end();
 }
 

@@ -1,6 +1,9 @@
 //! Finds whom a call is about: by number, by the app's intent, by the number keyed.
 
+use std::time::Duration;
+
 use metrics::counter;
+use tokio::time::timeout;
 
 use crate::call::effect::Claimed;
 use crate::call::input::Down;
@@ -10,6 +13,7 @@ use crate::call::input::Lookup;
 use crate::call::input::NumberMatch;
 use crate::call::input::NumberOnFile;
 use crate::call::input::PresentedIntent;
+use crate::call::saved::Saved;
 use crate::effects::World;
 use crate::effects::guarding::restrict;
 use crate::effects::timed;
@@ -21,6 +25,10 @@ use crate::model::number::PhoneNumber;
 use crate::model::time::Now;
 use crate::model::time::Timestamp;
 use crate::sessions::Redeemed;
+use crate::sessions::SessionsError;
+
+/// No call waits longer for the session store (P5); an intent that comes late is worth nothing.
+const SESSIONS_MAX: Duration = Duration::from_millis(100);
 
 /// What a call brings along to be looked up.
 pub(crate) struct Asked {
@@ -46,7 +54,8 @@ pub(crate) async fn caller(world: &World, asked: Asked, now: Now) -> Lookup {
         None => IntentFound::NotPresented,
         Some(PresentedIntent::Unreadable) => IntentFound::Refused("unreadable"),
         Some(PresentedIntent::Handle(handle)) => {
-            match world.sessions.redeem_intent(&handle, wall).await {
+            let redeemed = timeout(SESSIONS_MAX, world.sessions.redeem_intent(&handle, wall)).await;
+            match redeemed.unwrap_or_else(|_| Err(SessionsError("no answer in time".into()))) {
                 Ok(Redeemed::Good(intent)) => {
                     match known(world, &intent.customer, number, wall).await {
                         Err(Down) => IntentFound::Refused("unavailable"),
@@ -188,6 +197,21 @@ pub(crate) async fn named(
         Some(id) => known(world, &id, None, now).await,
         None => Ok(None),
     }
+}
+
+/// The customer of a call that another node had, as the records have them now.
+pub async fn again(
+    world: &World,
+    id: &CustomerId,
+    saved: &Saved,
+    now: Timestamp,
+) -> Result<Option<Box<Known>>, Down> {
+    let dialled = PhoneNumber::parse_lenient(&saved.dnis, None).ok();
+    let number = match saved.direction {
+        Direction::Inbound => saved.caller.number(),
+        Direction::Outbound => dialled.as_ref(),
+    };
+    known(world, id, number, now).await
 }
 
 async fn known(

@@ -8,8 +8,9 @@ mod entries;
 pub mod guarding;
 pub mod in_app;
 mod judging;
-mod lookup;
+pub mod lookup;
 pub mod replies;
+pub mod sharing;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 use metrics::counter;
 use metrics::gauge;
+use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -27,6 +30,7 @@ use tracing::info;
 
 use crate::account::AccountFact;
 use crate::account::BlockRule;
+use crate::call::Call;
 use crate::call::effect::CallResult;
 use crate::call::effect::Effect;
 use crate::call::effect::EndedCall;
@@ -35,12 +39,14 @@ use crate::call::input::After;
 use crate::call::input::Down;
 use crate::call::input::Input;
 use crate::call::input::Reply;
+use crate::call::saved::Saved;
 use crate::call::view::CallView;
 use crate::effects::entries::Entry;
 use crate::effects::guarding::CallWatch;
 use crate::effects::guarding::Guard;
 use crate::effects::in_app::InApp;
 use crate::effects::replies::Replies;
+use crate::effects::sharing::Sharing;
 use crate::engine::CallHandle;
 use crate::engine::Effects;
 use crate::engine::Taken;
@@ -63,6 +69,9 @@ use crate::records::CallRecord;
 use crate::records::Records;
 use crate::records::RecordsError;
 use crate::sessions::Sessions;
+use crate::sessions::shared::PlatformKey;
+use crate::sessions::shared::SharedCall;
+use crate::sessions::shared::Stamp;
 use crate::stats::Shared as Stats;
 
 /// Store work that waits for one call at the most.
@@ -92,6 +101,16 @@ pub struct World {
     pub in_app: InApp,
     /// What supervisors watch.
     pub stats: Arc<Stats>,
+    /// What other nodes are told; nothing where there are none.
+    pub sharing: Option<Arc<Sharing>>,
+}
+
+/// What other nodes are told of a call.
+#[derive(Serialize)]
+struct Body<'a> {
+    view: &'a CallView,
+    saved: &'a Saved,
+    leg: Value,
 }
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -108,12 +127,26 @@ pub struct Carrier {
     /// The customer's half of the letter's code pair, while it is waited for.
     letter: Arc<Mutex<Option<SecretText>>>,
     watch: CallWatch,
+    stamp: Stamp,
+    let_go: bool,
 }
 
 impl Carrier {
     /// A carrier with its leg and its store queue.
     #[must_use]
     pub fn new(world: Arc<World>, call: CallId, leg: Box<dyn Leg>, profile: Arc<Profile>) -> Self {
+        Self::of_term(world, call, leg, profile, 0)
+    }
+
+    /// A carrier for a call that changed its node so many times.
+    #[must_use]
+    pub fn of_term(
+        world: Arc<World>,
+        call: CallId,
+        leg: Box<dyn Leg>,
+        profile: Arc<Profile>,
+        term: u64,
+    ) -> Self {
         let (queue, mut work) = mpsc::channel::<Work>(QUEUE_LEN);
         world.tasks.spawn(async move {
             while let Some(next) = work.recv().await {
@@ -131,6 +164,8 @@ impl Carrier {
             agent: None,
             letter: Arc::default(),
             watch: CallWatch::default(),
+            stamp: Stamp { term, version: 0 },
+            let_go: false,
         }
     }
 
@@ -170,7 +205,11 @@ impl Carrier {
         self.customer = view.customer.as_ref().map(|customer| customer.id.clone());
         self.agent.clone_from(&view.agent);
         self.world.stats.observe(&view, taken.now.wall);
-        self.world.hub.publish(Published { call: view, taken_in: taken.instant });
+        self.world.hub.publish(Published {
+            call: view,
+            term: self.stamp.term,
+            taken_in: taken.instant,
+        });
     }
 
     fn ended(&self, ended: EndedCall, taken: Taken) {
@@ -224,7 +263,17 @@ impl Effects for Carrier {
             Effect::Count { class, outcome } => count(class.word(), outcome),
             Effect::Ended(ended) => self.ended(*ended, taken),
             Effect::Release(last) => self.release(*last),
+            Effect::Disown => {
+                self.let_go = true;
+                self.world.stats.gone(&self.call);
+            }
             store => self.store(store, taken, call),
+        }
+    }
+
+    fn stepped(&mut self, call: &Call, taken: Taken) {
+        if !self.let_go {
+            self.share(call, taken);
         }
     }
 }
@@ -292,6 +341,7 @@ impl Carrier {
             | Effect::Answered(..)
             | Effect::Count { .. }
             | Effect::Ended(_)
+            | Effect::Disown
             | Effect::Release(_) => {}
         }
     }
@@ -342,7 +392,31 @@ impl Carrier {
         });
     }
 
+    /// Puts the call where other nodes see it, behind its back.
+    fn share(&mut self, call: &Call, taken: Taken) {
+        let Some(sharing) = &self.world.sharing else { return };
+        self.stamp.version += 1;
+        let view = call.view();
+        let saved = call.saved(taken.now);
+        let body = Body { view: &view.for_watchers(), saved: &saved, leg: self.leg.saved() };
+        // Plain structs always become JSON.
+        let Ok(text) = serde_json::to_string(&body) else { return };
+        sharing.put(SharedCall {
+            id: self.call.clone(),
+            stamp: self.stamp,
+            owner: sharing.node().clone(),
+            platform: PlatformKey { platform: saved.platform, call: saved.platform_call_id },
+            agent: view.agent,
+            queue: view.queue,
+            body: text.into(),
+        });
+    }
+
     fn release(&mut self, last: LastState) {
+        self.let_go = true;
+        if let Some(sharing) = &self.world.sharing {
+            sharing.gone(self.call.clone());
+        }
         let record = self.record(last);
         let world = Arc::clone(&self.world);
         self.later(async move {

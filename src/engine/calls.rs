@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::call::Call;
+use crate::call::adopt::Adoption;
+use crate::call::effect::Effect;
 use crate::call::input::Delivered;
 use crate::call::input::Input;
 use crate::engine::CallHandle;
@@ -80,10 +82,27 @@ impl Calls {
         profile: Arc<Profile>,
         effects: E,
     ) -> Result<CallHandle, NoRoom> {
-        let Shared { clock, tasks, stop, max, .. } = &*self.shared;
         let platform_id = delivered.platform_call_id.clone();
-        let offered = Call::offered(id.clone(), delivered, profile, clock.now());
-        let (task, handle) = CallTask::new(offered, effects, *clock, stop.clone());
+        let offered = Call::offered(id.clone(), delivered, profile, self.shared.clock.now());
+        self.begin(offered, platform_id, effects)
+    }
+
+    /// Starts the task of a call that another node had.
+    pub fn adopt<E: Effects>(&self, adoption: Adoption, effects: E) -> Result<CallHandle, NoRoom> {
+        let platform_id = adoption.saved.platform_call_id.clone();
+        let adopted = Call::adopted(adoption, self.shared.clock.now());
+        self.begin(adopted, platform_id, effects)
+    }
+
+    fn begin<E: Effects>(
+        &self,
+        begun: (Call, Vec<Effect>),
+        platform_id: PlatformCallId,
+        effects: E,
+    ) -> Result<CallHandle, NoRoom> {
+        let Shared { clock, tasks, stop, max, .. } = &*self.shared;
+        let id = begun.0.id().clone();
+        let (task, handle) = CallTask::new(begun, effects, *clock, stop.clone());
         {
             let mut table = self.table();
             if table.by_id.len() >= *max {
@@ -96,7 +115,7 @@ impl Calls {
             table.by_id.insert(id.clone(), handle.clone());
             table.by_platform.insert(platform_id.clone(), id.clone());
         }
-        let (calls, id) = (self.clone(), id.clone());
+        let calls = self.clone();
         tasks.spawn(async move {
             task.run().await;
             let mut table = calls.table();
@@ -128,6 +147,12 @@ impl Calls {
             table.by_id.get(id)
         };
         by_id.or_else(by_platform).cloned()
+    }
+
+    /// All calls that live here.
+    #[must_use]
+    pub fn all(&self) -> Vec<CallHandle> {
+        self.table().by_id.values().cloned().collect()
     }
 
     /// How many calls live here.

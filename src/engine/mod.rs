@@ -36,6 +36,9 @@ pub struct Taken {
 pub trait Effects: Send + 'static {
     /// Starts the effect; must not wait for its result.
     fn start(&mut self, effect: Effect, taken: Taken, answers: &CallHandle);
+
+    /// The call stands here now, all effects of its step started.
+    fn stepped(&mut self, _call: &Call, _taken: Taken) {}
 }
 
 /// A call's inbox, and a view of how far the call has come.
@@ -162,6 +165,7 @@ impl<E: Effects> CallTask<E> {
         for effect in std::mem::take(&mut self.first) {
             self.effects.start(effect, taken, &self.answers);
         }
+        self.effects.stepped(&self.call, taken);
         while let Some(until) = self.call.deadline() {
             let letter = tokio::select! {
                 biased;
@@ -189,6 +193,7 @@ impl<E: Effects> CallTask<E> {
         for effect in self.call.step(letter.input, taken.now) {
             self.effects.start(effect, taken, &self.answers);
         }
+        self.effects.stepped(&self.call, taken);
         let steps = self.reached.borrow().steps.saturating_add(1);
         self.reached.send_replace(Reached { steps, progress: self.call.progress() });
         if let Some(told) = letter.taken {

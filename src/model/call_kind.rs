@@ -26,7 +26,8 @@ impl Direction {
 }
 
 /// When the platform of a call can collect keys.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Collects {
     /// Only while we hold the caller's media ourselves (SIP).
     #[default]

@@ -56,7 +56,7 @@ pub enum NumberTrust {
 }
 
 /// The calling party of a leg.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Caller {
     /// Number asserted by the network (ANI; SIP `P-Asserted-Identity` from a trusted trunk).
     pub ani: Option<PhoneNumber>,

@@ -95,7 +95,7 @@ impl Method {
 /// What was found out about the number before it was dialled (X07, X30; facts §4.3).
 ///
 /// `None`: nobody could say.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct BeforeDialling {
     /// Whether it has been on file for as long as the profile asks.
     pub number_age_ok: bool,

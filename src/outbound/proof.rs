@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde::Serialize;
+
 use crate::model::time::Now;
 use crate::model::time::Timestamp;
 use crate::model::time::Uptime;
@@ -25,12 +28,23 @@ use crate::outbound::step::Step;
 enum Stage {
     NotNeeded,
     Intro,
-    App { right: u8, shown: AppNumbers, until: Uptime },
-    Letter { first: SpokenCode, agreed: bool },
+    App {
+        right: u8,
+        shown: AppNumbers,
+        until: Uptime,
+    },
+    Letter {
+        first: SpokenCode,
+        agreed: bool,
+    },
     Proved(Method),
     Waived,
     Declined,
-    CallBack { reference: SpokenCode, expires_at: Timestamp },
+    /// The reference is gone where another node goes on with the call.
+    CallBack {
+        reference: Option<SpokenCode>,
+        expires_at: Timestamp,
+    },
 }
 
 /// Which check of the customer the proof opens (O01, O03).
@@ -58,7 +72,58 @@ pub struct Proof {
     reported: bool,
 }
 
+/// What another node needs to go on with a proof. Codes die with their node: whoever was half-way
+/// through one chooses again, and what was tried stays tried (O09).
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct SavedProof {
+    purpose: Purpose,
+    before: BeforeDialling,
+    stage: SavedStage,
+    spent: Vec<Method>,
+    reported: bool,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum SavedStage {
+    NotNeeded,
+    Intro,
+    Proved(Method),
+    Waived,
+    Declined,
+    CallBack(Timestamp),
+}
+
 impl Proof {
+    /// The proof without its codes.
+    #[must_use]
+    pub fn saved(&self) -> SavedProof {
+        let stage = match &self.stage {
+            Stage::NotNeeded => SavedStage::NotNeeded,
+            Stage::Intro | Stage::App { .. } | Stage::Letter { .. } => SavedStage::Intro,
+            Stage::Proved(method) => SavedStage::Proved(*method),
+            Stage::Waived => SavedStage::Waived,
+            Stage::Declined => SavedStage::Declined,
+            Stage::CallBack { expires_at, .. } => SavedStage::CallBack(*expires_at),
+        };
+        let Self { purpose, before, reported, .. } = *self;
+        SavedProof { purpose, before, stage, spent: self.spent.clone(), reported }
+    }
+
+    /// Goes on with a proof of another node.
+    pub fn restored(rules: impl Into<Arc<Rules>>, saved: SavedProof) -> Self {
+        let stage = match saved.stage {
+            SavedStage::NotNeeded => Stage::NotNeeded,
+            SavedStage::Intro => Stage::Intro,
+            SavedStage::Proved(method) => Stage::Proved(method),
+            SavedStage::Waived => Stage::Waived,
+            SavedStage::Declined => Stage::Declined,
+            SavedStage::CallBack(expires_at) => Stage::CallBack { reference: None, expires_at },
+        };
+        let SavedProof { purpose, before, spent, reported, .. } = saved;
+        Self { rules: rules.into(), purpose, before, stage, spent, reported }
+    }
+
     /// A call that has just been answered. An employer's has nothing to prove.
     pub fn new(rules: impl Into<Arc<Rules>>, purpose: Purpose, before: BeforeDialling) -> Self {
         let stage = if purpose == Purpose::Employer { Stage::NotNeeded } else { Stage::Intro };
@@ -221,8 +286,8 @@ impl Proof {
             Stage::Waived => ("waived", Some(Method::Waive), None, None, None),
             Stage::Declined => ("declined", None, None, None, None),
             Stage::CallBack { reference, expires_at } => {
-                let (reference, expires_at) = (Some(reference.clone()), Some(*expires_at));
-                ("call_back", Some(Method::CallBack), None, reference, expires_at)
+                let expires_at = Some(*expires_at);
+                ("call_back", Some(Method::CallBack), None, reference.clone(), expires_at)
             }
         };
         Some(ProofView {
@@ -282,7 +347,7 @@ impl Proof {
                 steps.push(Step::Record(Recorded::CallBack));
                 steps.push(Step::Await { reference: reference.clone(), expires_at });
                 steps.push(Step::Speak(reference.clone()));
-                self.stage = Stage::CallBack { reference, expires_at };
+                self.stage = Stage::CallBack { reference: Some(reference), expires_at };
             }
             Choice::Waive => {
                 steps.push(Step::Record(Recorded::Waived));

@@ -6,6 +6,8 @@ pub mod sip;
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::call::effect::Prompt;
 use crate::call::input::Delivered;
 use crate::engine::CallHandle;
@@ -24,6 +26,10 @@ pub trait Leg: Send + 'static {
     fn hand_over(&mut self, to: &str, answered: bool, call: &CallId);
     /// Hangs up.
     fn clear(&mut self, cause: Cause);
+    /// What another node needs to go on with the leg; holds no key.
+    fn saved(&self) -> Value {
+        Value::Null
+    }
 }
 
 /// No call can be taken now: the platform says so to its peer.

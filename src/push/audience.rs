@@ -70,6 +70,12 @@ impl View {
         Self { agent, supervisor: identity.is(TokenRole::Supervisor), queues, calls }
     }
 
+    /// Whose desktop it is.
+    #[must_use]
+    pub fn agent(&self) -> &AgentId {
+        &self.agent
+    }
+
     /// The same narrowing for a renewed identity.
     #[must_use]
     pub fn renewed(&self, identity: &Identity) -> Self {

@@ -10,13 +10,16 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::call::view::CallView;
+use crate::model::ids::AgentId;
 use crate::model::ids::CallId;
 use crate::model::ids::PlatformCallId;
 use crate::push::audience::Audience;
 use crate::push::audience::Post;
 use crate::push::audience::View;
 use crate::push::hub::Due;
+use crate::push::hub::Order;
+use crate::push::hub::Own;
+use crate::push::hub::Shown;
 use crate::wire::server;
 
 #[derive(Debug, Default)]
@@ -31,13 +34,15 @@ pub(crate) struct Board {
     pub(crate) gone: VecDeque<Tombstone>,
     pub(crate) seats: HashMap<u64, Place>,
     pub(crate) posts: HashMap<Post, HashSet<u64>>,
+    /// Who sits here, and at how many desktops.
+    pub(crate) present: HashMap<AgentId, usize>,
     last_seat: u64,
 }
 
 #[derive(Debug)]
 pub(crate) struct Entry {
     seq: u64,
-    version: u64,
+    order: Order,
     platform: PlatformCallId,
     /// Audiences with the number each began at; the last one is the present one.
     history: Vec<(u64, Audience)>,
@@ -89,6 +94,12 @@ impl Entry {
         self.audience().is_some_and(|audience| view.sees(audience, id, &self.platform))
     }
 
+    /// As its own agent sees it. The frames of both begin alike.
+    pub(crate) fn own(&self) -> Own {
+        let text = self.for_owner.as_ref().unwrap_or(&self.for_watchers);
+        Own { version: self.order.version, json: server::json_of(text, self.json_at).to_owned() }
+    }
+
     pub(crate) fn json(&self) -> &str {
         server::json_of(&self.for_watchers, self.json_at)
     }
@@ -113,18 +124,12 @@ fn saw(
 }
 
 impl Board {
-    pub(crate) fn publish(
-        &mut self,
-        call: CallView,
-        audience: Audience,
-        owners: Option<String>,
-        watchers: &str,
-        taken_in: Instant,
-    ) -> u64 {
-        let before = self.calls.remove(&call.id);
-        if let Some(newer) = before.as_ref().filter(|entry| entry.version > call.version) {
-            tracing::debug!(known = newer.version, late = call.version, "late call state dropped");
-            self.calls.extend(before.map(|entry| (call.id, entry)));
+    pub(crate) fn publish(&mut self, shown: Shown) -> u64 {
+        let Shown { id, platform, order, audience, for_owner, for_watchers, taken_in } = shown;
+        let before = self.calls.remove(&id);
+        if let Some(newer) = before.as_ref().filter(|entry| entry.order > order) {
+            tracing::debug!(known = ?newer.order, late = ?order, "late call state dropped");
+            self.calls.extend(before.map(|entry| (id, entry)));
             return 0;
         }
         self.seq += 1;
@@ -148,21 +153,21 @@ impl Board {
         }
 
         old_seq.map(|old| self.log.remove(&old));
-        self.log.insert(seq, call.id.clone());
-        self.by_platform.insert(call.platform_call_id.clone(), call.id.clone());
-        let for_watchers = server::call(seq, watchers);
+        self.log.insert(seq, id.clone());
+        self.by_platform.insert(platform.clone(), id.clone());
+        let for_watchers = server::call(seq, &for_watchers);
         let entry = Entry {
             seq,
-            version: call.version,
-            platform: call.platform_call_id,
+            order,
+            platform,
             history,
-            for_owner: owners.map(|json| server::call(seq, &json).frame.into()),
+            for_owner: for_owner.map(|json| server::call(seq, &json).frame.into()),
             json_at: for_watchers.json_at,
             for_watchers: for_watchers.frame.into(),
             taken_in,
         };
-        self.calls.insert(call.id.clone(), entry);
-        self.tell(&concerned, &call.id, old_seq)
+        self.calls.insert(id.clone(), entry);
+        self.tell(&concerned, &id, old_seq)
     }
 
     pub(crate) fn remove(&mut self, id: &CallId, tombstones_max: usize) -> u64 {
@@ -243,12 +248,19 @@ impl Board {
         for post in view.posts() {
             self.posts.entry(post).or_default().insert(id);
         }
+        *self.present.entry(view.agent().clone()).or_default() += 1;
         let (shown, due) = (HashSet::new(), BTreeMap::new());
         self.seats.insert(id, Place { view, shown, due, wake, joined_at: self.seq });
     }
 
     pub(crate) fn leave(&mut self, id: u64) {
         let Some(place) = self.seats.remove(&id) else { return };
+        if let Some(desktops) = self.present.get_mut(place.view.agent()) {
+            *desktops = desktops.saturating_sub(1);
+            if *desktops == 0 {
+                self.present.remove(place.view.agent());
+            }
+        }
         for post in place.view.posts() {
             if let Some(listeners) = self.posts.get_mut(&post) {
                 listeners.remove(&id);

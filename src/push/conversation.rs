@@ -615,13 +615,13 @@ mod tests {
 
         fn publish(&self, id: &str, version: u64, agent: Option<&str>) {
             let call = fixture::call(id, version, agent);
-            self.desktops.hub.publish(Published { call, taken_in: Instant::now() });
+            self.desktops.hub.publish(Published { call, term: 0, taken_in: Instant::now() });
         }
 
         fn publish_big(&self, id: &str, version: u64) {
             let mut call = fixture::call(id, version, None);
             call.notes = vec!["x".repeat(200_000)];
-            self.desktops.hub.publish(Published { call, taken_in: Instant::now() });
+            self.desktops.hub.publish(Published { call, term: 0, taken_in: Instant::now() });
         }
 
         async fn socket(&self) -> Client {

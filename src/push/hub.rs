@@ -11,17 +11,22 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
+use std::sync::OnceLock;
 use std::sync::PoisonError;
 
 use tokio::sync::Notify;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::call::view::CallView;
+use crate::model::ids::AgentId;
 use crate::model::ids::CallId;
+use crate::model::ids::PlatformCallId;
 use crate::push::audience::Audience;
 use crate::push::audience::View;
 use crate::push::board::Board;
+use crate::push::board::Entry;
 use crate::push::board::Snapshot;
 use crate::wire::desktop::Resume;
 use crate::wire::server;
@@ -31,6 +36,36 @@ use crate::wire::server;
 pub struct Published {
     /// The state, with the answers its agent may see.
     pub call: CallView,
+    /// How often the call changed its node.
+    pub term: u64,
+    /// When the event behind it was taken in.
+    pub taken_in: Instant,
+}
+
+/// Which of two states of a call is newer.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Order {
+    /// How often the call changed its node.
+    pub term: u64,
+    /// The call's own version.
+    pub version: u64,
+}
+
+/// A call's state as desktops get it, of this node's call or another's.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Our id.
+    pub id: CallId,
+    /// The platform's.
+    pub platform: PlatformCallId,
+    /// Which state it is.
+    pub order: Order,
+    /// Who sees it.
+    pub audience: Audience,
+    /// The call in JSON as its own agent sees it, where that differs.
+    pub for_owner: Option<String>,
+    /// As all others see it.
+    pub for_watchers: String,
     /// When the event behind it was taken in.
     pub taken_in: Instant,
 }
@@ -41,6 +76,8 @@ pub struct Hub {
     epoch: u64,
     tombstones_max: usize,
     board: Mutex<Board>,
+    /// Hears whose desktops come.
+    arrivals: OnceLock<mpsc::Sender<AgentId>>,
 }
 
 /// One frame that is due.
@@ -63,6 +100,15 @@ pub struct Joined {
     pub seq: u64,
     /// The snapshot to send, unless the desktop resumes.
     pub snapshot: Option<String>,
+}
+
+/// A call as its own agent sees it.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Own {
+    /// The call's version.
+    pub version: u64,
+    /// The call in JSON, answers included.
+    pub json: String,
 }
 
 /// What the hub knows about a call somebody names.
@@ -88,18 +134,43 @@ impl Hub {
     /// An empty hub. `epoch` is random, so that nobody resumes across a restart.
     #[must_use]
     pub fn new(epoch: u64, tombstones_max: usize) -> Arc<Self> {
-        Arc::new(Self { epoch, tombstones_max, board: Mutex::default() })
+        Arc::new(Self { epoch, tombstones_max, board: Mutex::default(), arrivals: OnceLock::new() })
     }
 
     /// Takes in a call's new state. Never waits for a desktop. A state older than the known one is dropped.
     pub fn publish(&self, published: Published) {
-        let Published { call, taken_in } = published;
-        let owners = call.agent.is_some().then(|| server::call_json(&call));
-        let watchers = server::call_json(&call.for_watchers());
-        let audience = Audience::of(&call);
+        let Published { call, term, taken_in } = published;
+        self.show(Shown {
+            order: Order { term, version: call.version },
+            audience: Audience::of(&call),
+            for_owner: call.agent.is_some().then(|| server::call_json(&call)),
+            for_watchers: server::call_json(&call.for_watchers()),
+            id: call.id,
+            platform: call.platform_call_id,
+            taken_in,
+        });
+    }
 
-        let conflated = self.board().publish(call, audience, owners, &watchers, taken_in);
-        count_conflated(conflated);
+    /// Takes in a state that is in words already.
+    pub fn show(&self, shown: Shown) {
+        count_conflated(self.board().publish(shown));
+    }
+
+    /// Whether a desktop of this agent is here.
+    #[must_use]
+    pub fn seats(&self, agent: &AgentId) -> bool {
+        self.board().present.contains_key(agent)
+    }
+
+    /// Tells whose desktops come from now on, once; one that is not heard in time is left out.
+    pub fn tell_arrivals(&self, arrivals: mpsc::Sender<AgentId>) {
+        let _ = self.arrivals.set(arrivals);
+    }
+
+    fn arrived(&self, agent: &AgentId) {
+        if let Some(arrivals) = self.arrivals.get() {
+            let _ = arrivals.try_send(agent.clone());
+        }
     }
 
     /// The call is over: desktops are told that it is gone.
@@ -112,6 +183,7 @@ impl Hub {
     pub fn join(self: &Arc<Self>, view: View, resume: Option<&Resume>) -> Joined {
         let epoch = format!("{:016x}{:016x}", self.epoch, view.fingerprint());
         let wake = Arc::new(Notify::new());
+        let agent = view.agent().clone();
         let mut board = self.board();
         let resumed = resume
             .filter(|resume| resume.epoch == epoch)
@@ -127,6 +199,7 @@ impl Hub {
             None => Some(board.snapshot(id)),
         };
         drop(board);
+        self.arrived(&agent);
         let seat = Seat { hub: Arc::clone(self), id, wake };
         Joined { seat, epoch, seq: resumed.unwrap_or(0), snapshot: calls.map(Snapshot::frame) }
     }
@@ -147,6 +220,12 @@ impl Hub {
         let board = self.board();
         let Some((id, entry)) = board.find(named) else { return Found::Unknown };
         if entry.seen(id, view) { Found::Seen(entry.json().to_owned()) } else { Found::Hidden }
+    }
+
+    /// A call as its own agent sees it.
+    #[must_use]
+    pub fn own(&self, id: &CallId) -> Option<Own> {
+        self.board().calls.get(id).map(Entry::own)
     }
 
     /// How many calls are live.
@@ -439,6 +518,7 @@ mod tests {
 
         fn publish(&self, id: &str, version: u64, agent: Option<&str>) {
             self.hub.publish(Published {
+                term: 0,
                 call: fixture::call(id, version, agent),
                 taken_in: Instant::now(),
             });

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use crate::account::Account;
@@ -21,6 +22,7 @@ use crate::model::sealed_pin::SealedPin;
 use crate::model::time::Timestamp;
 use crate::records::AccountAfter;
 use crate::records::AttemptId;
+use crate::records::AttemptsOfCall;
 use crate::records::AuditEntry;
 use crate::records::CallRecord;
 use crate::records::CallResult;
@@ -32,16 +34,34 @@ use crate::records::Reservation;
 use crate::records::Settlement;
 use crate::records::audit;
 use crate::records::audit::Head;
+use crate::records::postgres::PostgresRecords;
+use crate::records::server;
 use crate::records::sqlite::SqliteRecords;
 
 /// One engine under test: how to open what lies in a folder.
-pub(super) type Open<R> = fn(&Path) -> Result<R, RecordsError>;
+pub(super) type Open<R> = fn(&Path) -> BoxFuture<'_, Result<R, RecordsError>>;
 
-pub(super) fn sqlite(folder: &Path) -> Result<SqliteRecords, RecordsError> {
-    SqliteRecords::open(&folder.join("records.db"))
+pub(super) fn sqlite(folder: &Path) -> BoxFuture<'_, Result<SqliteRecords, RecordsError>> {
+    Box::pin(async { SqliteRecords::open(&folder.join("records.db")) })
 }
 
+/// Each folder has its schema.
+pub(super) fn postgres(folder: &Path) -> BoxFuture<'_, Result<PostgresRecords, RecordsError>> {
+    Box::pin(async {
+        let url = server::schema(&server::name_for(folder)).await;
+        PostgresRecords::open(&url, 8).await
+    })
+}
+
+/// Runs stories on every engine.
 macro_rules! conformance {
+    ($($story:ident,)*) => {
+        crate::records::conformance::engine!(sqlite: $($story,)*);
+        crate::records::conformance::engine!(postgres: $($story,)*);
+    };
+}
+
+macro_rules! engine {
     ($engine:ident: $($story:ident,)*) => {
         mod $engine {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,8 +74,9 @@ macro_rules! conformance {
 }
 
 pub(super) use conformance;
+pub(super) use engine;
 
-conformance!(sqlite:
+conformance!(
     p04_an_equal_row_changes_nothing,
     customers_come_back_as_they_went_in,
     a_shared_keypad_id_is_nobodys,
@@ -67,7 +88,8 @@ conformance!(sqlite:
     c70_the_third_failed_call_blocks,
     x5_13_settling_twice_counts_once,
     c51_a_void_entry_counts_nothing,
-    x5_15_a_reservation_left_by_a_crash_counts_as_wrong,
+    x5_15_what_a_dead_node_left_of_a_call_counts_as_wrong,
+    x5_15_old_open_attempts_count_as_wrong_whoever_sweeps,
     a_pass_takes_back_the_failure_of_its_own_call,
     an_abandoned_challenge_counts_once_and_not_after_an_attempt,
     what_is_not_there_is_named,
@@ -77,11 +99,17 @@ conformance!(sqlite:
     p16_every_change_is_in_the_audit_chain,
 );
 
+// One daemon owns the file: whatever is open when it starts was left by a crash.
+mod of_one_daemon {
+    use super::*;
+    crate::records::conformance::engine!(sqlite: x5_15_a_reservation_left_by_a_crash_counts_as_wrong,);
+}
+
 pub(super) const NOW: Timestamp = Timestamp(1_795_305_600_000);
 pub(super) const RULE: BlockRule = BlockRule { failed_calls: 3, wrong_entries: 6 };
 
 async fn p04_an_equal_row_changes_nothing<R: Records>(open: Open<R>, folder: &Path) {
-    let records = open(folder).expect("opens");
+    let records = open(folder).await.expect("opens");
     let import = async |name: &str, pin: Option<SealedPin>, password: Option<&str>| {
         let customer = Customer { name: name.into(), ..customer("c-1") };
         let row = Enrolment { customer, pin, password: password.map(Into::into) };
@@ -104,7 +132,7 @@ async fn p04_an_equal_row_changes_nothing<R: Records>(open: Open<R>, folder: &Pa
 }
 
 async fn customers_come_back_as_they_went_in<R: Records>(open: Open<R>, folder: &Path) {
-    let records = open(folder).expect("opens");
+    let records = open(folder).await.expect("opens");
     let full = Customer {
         keypad_id: Some("1001".into()),
         role: Role::Representative,
@@ -146,14 +174,14 @@ async fn customers_come_back_as_they_went_in<R: Records>(open: Open<R>, folder: 
 }
 
 async fn a_shared_keypad_id_is_nobodys<R: Records>(open: Open<R>, folder: &Path) {
-    let records = open(folder).expect("opens");
+    let records = open(folder).await.expect("opens");
     let keyed = |id: &str| row(Customer { keypad_id: Some("7".into()), ..customer(id) });
     records.import(vec![keyed("c-1"), keyed("c-2")], NOW).await.expect("imported");
     assert_eq!(records.customer_by_keypad("7").await.expect("read"), None);
 }
 
 async fn customers_are_listed_by_id<R: Records>(open: Open<R>, folder: &Path) {
-    let records = open(folder).expect("opens");
+    let records = open(folder).await.expect("opens");
     let ids: Vec<_> = (0..25).map(|n| format!("c-{n:02}")).collect();
     let rows = ids.iter().rev().map(|id| row(customer(id))).collect();
     records.import(rows, NOW).await.expect("imported");
@@ -173,7 +201,7 @@ async fn p06_a_new_account_has_no_pin_and_an_enrolled_one_is_enabled<R: Records>
     open: Open<R>,
     folder: &Path,
 ) {
-    let records = open(folder).expect("opens");
+    let records = open(folder).await.expect("opens");
     records.import(vec![row(customer("c-1"))], NOW).await.expect("imported");
     let id = id("c-1");
     assert_eq!(records.account(&id).await.expect("read"), Some(Account::default()));
@@ -188,7 +216,7 @@ async fn a_pin_for_another_version_is_refused_and_nothing_of_the_batch_is_kept<R
     open: Open<R>,
     folder: &Path,
 ) {
-    let records = open(folder).expect("opens");
+    let records = open(folder).await.expect("opens");
     let late = Enrolment { pin: Some(pin(2)), ..row(customer("c-2")) };
     assert!(records.import(vec![row(customer("c-1")), late], NOW).await.is_err());
     assert_eq!(records.customers(None, 10).await.expect("read").len(), 0);
@@ -204,7 +232,7 @@ async fn x03_positions_stay_over_calls_and_restarts_until_answered<R: Records>(
         assert_eq!(records.challenge(&id("c-1"), random, NOW).await.expect("sticky"), first);
     }
     drop(records);
-    let records = open(folder).expect("opens again");
+    let records = open(folder).await.expect("opens again");
     assert_eq!(records.challenge(&id("c-1"), 3, NOW).await.expect("sticky"), first);
     let attempt = records.reserve(entry("call-1", 1, false)).await.expect("reserved");
     let _ = records.settle(attempt, Settlement::Correct, NOW).await.expect("settled");
@@ -290,15 +318,71 @@ async fn x5_15_a_reservation_left_by_a_crash_counts_as_wrong<R: Records>(
     records.reserve(entry("call-1", 1, false)).await.expect("reserved");
     let last = records.reserve(entry("call-2", 2, true)).await.expect("reserved");
     drop(records);
-    let records = open(folder).expect("opens again");
+    let records = open(folder).await.expect("opens again");
     let account = records.account(&id("c-1")).await.expect("read").expect("there");
     assert_eq!((account.pin_wrong_streak, account.failed_calls), (2, 1));
     assert_eq!(records.challenge(&id("c-1"), 9, NOW).await.expect("sticky"), positions);
     let after = records.settle(last, Settlement::Correct, NOW).await.expect("settled long ago");
     assert!(after.call_failed);
     drop(records);
-    let again = open(folder).expect("opens again").account(&id("c-1")).await.expect("read");
+    let again = open(folder).await.expect("opens again").account(&id("c-1")).await.expect("read");
     assert_eq!(again, Some(account), "counted once, however often we start");
+}
+
+async fn x5_15_what_a_dead_node_left_of_a_call_counts_as_wrong<R: Records>(
+    open: Open<R>,
+    folder: &Path,
+) {
+    let records = enrolled(open, folder).await;
+    assert_eq!(records.settle_abandoned(&call("call-0"), NOW).await.expect("read"), None);
+    let _ = judged(&records, "call-1", false, Settlement::Void).await;
+    let _ = judged(&records, "call-1", false, Settlement::Wrong).await;
+    let left = records.reserve(entry("call-1", 2, true)).await.expect("reserved");
+    let other = records.reserve(entry("call-2", 1, false)).await.expect("reserved");
+    let known = AttemptsOfCall {
+        entries: 2,
+        last: Some(Settlement::Wrong),
+        call_failed: true,
+        passed: false,
+    };
+    for _ in 0..2 {
+        let settled = records.settle_abandoned(&call("call-1"), NOW).await.expect("settled");
+        assert_eq!(settled, Some(known), "however often it is asked");
+    }
+    let account = records.account(&id("c-1")).await.expect("read").expect("there");
+    assert_eq!((account.pin_wrong_streak, account.failed_calls), (2, 1));
+    let after = records.settle(left, Settlement::Correct, NOW).await.expect("settled long ago");
+    assert!(after.call_failed, "the node that was thought dead comes too late");
+    let after = records.settle(other, Settlement::Correct, NOW).await.expect("settled");
+    assert!(!after.call_failed, "another call's attempt stayed open");
+    let _ = result(&records, "call-1", CallResult::Passed).await;
+    let passed = AttemptsOfCall { call_failed: false, passed: true, ..known };
+    let settled = records.settle_abandoned(&call("call-1"), NOW).await.expect("read");
+    assert_eq!(settled, Some(passed));
+    let _ = result(&records, "call-3", CallResult::Failed).await;
+    let failed = AttemptsOfCall { entries: 0, last: None, ..known };
+    let settled = records.settle_abandoned(&call("call-3"), NOW).await.expect("read");
+    assert_eq!(settled, Some(failed), "a call can fail without an entry");
+}
+
+async fn x5_15_old_open_attempts_count_as_wrong_whoever_sweeps<R: Records>(
+    open: Open<R>,
+    folder: &Path,
+) {
+    let records = enrolled(open, folder).await;
+    for (name, at) in [("call-1", 1), ("call-2", 2), ("call-3", 3), ("call-4", 4)] {
+        let at = Timestamp(NOW.0 + at);
+        let entry = Reservation { at, ..entry(name, 1, false) };
+        records.reserve(entry).await.expect("reserved");
+    }
+    let before = Timestamp(NOW.0 + 4);
+    let mut swept = vec![];
+    for limit in [2, 2, 2] {
+        swept.push(records.settle_older_than(before, limit).await.expect("swept"));
+    }
+    assert_eq!(swept, [2, 1, 0]);
+    let account = records.account(&id("c-1")).await.expect("read").expect("there");
+    assert_eq!(account.pin_wrong_streak, 3, "the youngest is still being judged");
 }
 
 async fn a_pass_takes_back_the_failure_of_its_own_call<R: Records>(open: Open<R>, folder: &Path) {
@@ -333,7 +417,7 @@ async fn an_abandoned_challenge_counts_once_and_not_after_an_attempt<R: Records>
 }
 
 async fn what_is_not_there_is_named<R: Records>(open: Open<R>, folder: &Path) {
-    let records = open(folder).expect("opens");
+    let records = open(folder).await.expect("opens");
     let nobody = id("nobody");
     assert!(records.account(&nobody).await.expect("read").is_none());
     assert!(records.sealed_pin(&nobody).await.expect("read").is_none());
@@ -391,7 +475,7 @@ async fn a_probed_store_keeps_calls_with_their_last_state<R: Records>(
     open: Open<R>,
     folder: &Path,
 ) {
-    let records = open(folder).expect("opens");
+    let records = open(folder).await.expect("opens");
     records.probe().await.expect("works");
     let mut kept = CallRecord {
         id: call("call-1"),
@@ -432,14 +516,14 @@ async fn p16_every_change_is_in_the_audit_chain<R: Records>(open: Open<R>, folde
     let rest = records.audit_from(4, 100).await.expect("read");
     assert_eq!(audit::verify(half, rest).expect("holds").number, 8);
     drop(records);
-    let records = open(folder).expect("opens again");
+    let records = open(folder).await.expect("opens again");
     records.audit(revealed).await.expect("written");
     let all = records.audit_from(0, 100).await.expect("read");
     assert_eq!(audit::verify(Head::default(), all).expect("goes on").number, 9);
 }
 
 pub(super) async fn enrolled<R: Records>(open: Open<R>, folder: &Path) -> R {
-    let records = open(folder).expect("opens");
+    let records = open(folder).await.expect("opens");
     enrol(&records, "c-1").await;
     records
 }

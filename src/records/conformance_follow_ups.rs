@@ -40,6 +40,7 @@ use crate::records::conformance::enrolled;
 use crate::records::conformance::id;
 use crate::records::conformance::judged;
 use crate::records::conformance::pin;
+use crate::records::conformance::postgres;
 use crate::records::conformance::result;
 use crate::records::conformance::row;
 use crate::records::conformance::sqlite;
@@ -50,7 +51,7 @@ use crate::records::follow_ups::Registry;
 
 const DAY: u64 = 86_400_000;
 
-conformance!(sqlite:
+conformance!(
     c41_c44_a_compensated_pass_sets_the_flag_and_passes_once,
     c44_of_two_compensated_passes_at_once_one_is_refused,
     c46_c56_x05_a_reset_takes_pin_password_and_block_away_once_a_call,
@@ -94,7 +95,7 @@ async fn c41_c44_a_compensated_pass_sets_the_flag_and_passes_once<R: Records>(
     assert!(matches!(refused, Err(RecordsError::Refused)), "c44");
     let _ = result(&records, "call-3", CallResult::Passed).await;
     drop(records);
-    let records = open(folder).expect("opens again");
+    let records = open(folder).await.expect("opens again");
     let account = records.account(&id("c-1")).await.expect("read").expect("there");
     assert!(account.compensated, "only a reset clears it");
     let lines = records.audit_of_call(&call("call-1"), 100).await.expect("read");
@@ -163,7 +164,7 @@ async fn c70_c71_x01_the_third_failed_call_leaves_an_unblock_job_in_the_same_bre
     let after = judged(&records, "call-3", true, Settlement::Wrong).await;
     assert_eq!(after.facts, [AccountFact::BecameBlocked]);
     drop(records);
-    let records = open(folder).expect("opens again");
+    let records = open(folder).await.expect("opens again");
     assert_eq!(unblock_jobs(&records).await, [JobState::Open]);
     let job = records.jobs(JobFilter::default(), 10).await.expect("read").remove(0);
     assert_eq!(job.call, Some(call("call-3")));
@@ -224,7 +225,7 @@ async fn c73_c06_a_representatives_letters_go_to_the_representative<R: Records>(
     open: Open<R>,
     folder: &Path,
 ) {
-    let records = open(folder).expect("opens");
+    let records = open(folder).await.expect("opens");
     let rep =
         Customer { role: Role::Representative, represents: vec![id("c-1")], ..customer("rep-1") };
     records.import(vec![row(customer("c-1")), row(rep)], NOW).await.expect("imported");
@@ -262,7 +263,7 @@ async fn c74_c75_x27_on_day_seven_one_reminder_even_after_a_restart_or_a_clock_s
         let at = |days: u64, ms: u64| Timestamp(NOW.0 + days * DAY + ms);
         assert_eq!(records.due(at(6, DAY - 1), 10).await.expect("read"), [], "day six");
         drop(records);
-        let records = open(&folder).expect("opens again");
+        let records = open(&folder).await.expect("opens again");
         let due = records.due(at(7, 0), 10).await.expect("read");
         assert_eq!(due.len(), 1, "day seven");
         // The clock falls back before the job is minded: what was due stays due (5.16).
@@ -308,7 +309,7 @@ async fn c02_c07_a_bogus_call_is_reported_once_however_often_it_is_said<R: Recor
     assert_eq!(reports.len(), 1);
     assert_eq!(reports[0].payload["form_required"], Value::Bool(true));
     drop(records);
-    let records = open(folder).expect("opens again");
+    let records = open(folder).await.expect("opens again");
     records.follow_up(occurred("call-1", bogus)).await.expect("stored");
     assert_eq!(of_kind(&records, ItemKind::BogusReport).await.len(), 1);
 }
@@ -382,7 +383,7 @@ async fn x34_x08_what_was_asked_and_disclosed_comes_with_the_account<R: Records>
     }
     records.disclosed(&one, &key("bank_last4"), &agent, &call("call-2"), NOW).await.expect("noted");
     drop(records);
-    let records = open(folder).expect("opens again");
+    let records = open(folder).await.expect("opens again");
     let account = records.account(&one).await.expect("read").expect("there");
     assert_eq!(account.recently_asked().len(), 4);
     assert_eq!(account.disclosed_lately(NOW), [key("bank_last4")]);
@@ -411,7 +412,7 @@ async fn b14_b16_x06_an_item_is_enqueued_once_and_delivered_when_its_last_sink_h
     records.outbox_failed(&item.id, "iam_manager", retry_at).await.expect("noted");
     assert_eq!(records.outbox_due(NOW, 10).await.expect("read"), [], "not before its time");
     drop(records);
-    let records = open(folder).expect("opens again");
+    let records = open(folder).await.expect("opens again");
     let item = only(&records, retry_at).await;
     let at = |sink: &str| item.deliveries.iter().find(|at| at.sink == sink).expect("tried").clone();
     assert!(at("bofe").delivered && !at("iam_manager").delivered);
@@ -460,7 +461,7 @@ async fn a_contradicted_item_is_set_aside_and_audited<R: Records>(open: Open<R>,
 }
 
 async fn x36_a_profile_is_kept_under_its_hash<R: Records>(open: Open<R>, folder: &Path) {
-    let records = open(folder).expect("opens");
+    let records = open(folder).await.expect("opens");
     for _ in 0..2 {
         records.archive_profile("abc", "cmg", "name = \"cmg\"").await.expect("kept");
     }
@@ -525,7 +526,7 @@ async fn p16_the_lines_of_one_call_are_found_and_the_chain_holds<R: Records>(
 }
 
 async fn c09_nothing_follows_for_nobody_but_its_report<R: Records>(open: Open<R>, folder: &Path) {
-    let records = open(folder).expect("opens");
+    let records = open(folder).await.expect("opens");
     for (name, what) in
         [("call-1", Occasion::ThirdPartyContact), ("call-2", Occasion::EmployerContact)]
     {
@@ -548,7 +549,7 @@ fn occurred(name: &str, what: Occasion) -> Occurred {
 }
 
 async fn blocked<R: Records>(open: Open<R>, folder: &Path) -> R {
-    let records = open(folder).expect("opens");
+    let records = open(folder).await.expect("opens");
     enrol(&records, "c-1").await;
     for name in ["call-1", "call-2", "call-3"] {
         let _ = result(&records, name, CallResult::Failed).await;

@@ -8,7 +8,13 @@ mod conformance;
 #[cfg(test)]
 mod conformance_follow_ups;
 pub mod follow_ups;
+mod machine;
+pub mod postgres;
+#[cfg(test)]
+#[path = "../../tests/servers/postgres.rs"]
+mod server;
 pub mod sqlite;
+mod stored;
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -103,6 +109,19 @@ pub enum Settlement {
     Wrong,
     /// We could not judge it: nothing is counted (C51).
     Void,
+}
+
+/// What is on record about one call's entries, when nothing of it is open any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AttemptsOfCall {
+    /// Entries that were written down; void ones do not count (C51).
+    pub entries: u8,
+    /// How the last of them ended.
+    pub last: Option<Settlement>,
+    /// Whether the call is durably marked as failed.
+    pub call_failed: bool,
+    /// Whether a pass was recorded.
+    pub passed: bool,
 }
 
 /// Where the account stands after an event.
@@ -233,6 +252,16 @@ pub trait Records: FollowUps {
         how: Settlement,
         now: Timestamp,
     ) -> Result<AccountAfter, RecordsError>;
+    /// Settles as wrong what nobody came back for in this call (5.15), and says what is on record
+    /// about it; nothing for a call without attempt and result. For a node that takes a call over.
+    async fn settle_abandoned(
+        &self,
+        call: &CallId,
+        now: Timestamp,
+    ) -> Result<Option<AttemptsOfCall>, RecordsError>;
+    /// Settles as wrong what was reserved before that time and is still open, at most `limit`
+    /// attempts, and says how many they were. Any node may do it at any time (5.15).
+    async fn settle_older_than(&self, at: Timestamp, limit: usize) -> Result<u32, RecordsError>;
     /// Records how a call ended for the account.
     async fn call_result(
         &self,

@@ -3,6 +3,9 @@
 //! Errors say where, not what: a frame may hold a password or a token.
 
 use serde::Deserialize;
+use serde::ser::Serialize;
+use serde::ser::SerializeMap;
+use serde::ser::Serializer;
 use serde_json::Number;
 
 use crate::call::input::TransferTo;
@@ -91,7 +94,7 @@ pub enum BadFrame {
 
 /// Every field any frame may have. A flat shape, so that a secret goes straight into [`SecretText`].
 #[derive(Deserialize)]
-struct Fields {
+pub(super) struct Fields {
     r#type: String,
     id: Option<Number>,
     call: Option<String>,
@@ -163,7 +166,7 @@ impl Fields {
     }
 
     /// The request with its word, or the field that spoils it.
-    fn request(self) -> (&'static str, Result<Option<Request>, &'static str>) {
+    pub(super) fn request(self) -> (&'static str, Result<Option<Request>, &'static str>) {
         let plain = |request: Request| (request.word(), Ok(Some(request)));
         match self.r#type.as_str() {
             "claim" => plain(Request::Claim),
@@ -225,6 +228,64 @@ impl Fields {
     }
 }
 
+/// A request as a desktop writes it, without number and call: for another node, which reads it with
+/// [`Fields::request`].
+pub(super) struct Written<'a>(pub(super) &'a Request);
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("type", self.0.word())?;
+        match self.0 {
+            Request::Claim
+            | Request::Release
+            | Request::CollectPin
+            | Request::CancelPin
+            | Request::Finish
+            | Request::Acknowledge => {}
+            Request::SetParty(said) => {
+                map.serialize_entry("role", said.role.word())?;
+                map.serialize_entry("customer_id", &said.customer)?;
+                map.serialize_entry("client_present", &said.client_present)?;
+                map.serialize_entry("permission", &said.permission)?;
+            }
+            Request::Password(value) => map.serialize_entry("value", value.expose())?,
+            Request::Reveal(question) => map.serialize_entry("question", question)?,
+            Request::Mark { question, correct } => {
+                map.serialize_entry("question", question)?;
+                map.serialize_entry("correct", correct)?;
+            }
+            Request::Answer { question, value } => {
+                map.serialize_entry("question", question)?;
+                map.serialize_entry("value", value.expose())?;
+            }
+            Request::OfferCallback { accepted } => map.serialize_entry("accepted", accepted)?,
+            Request::ReportBogus { details } => map.serialize_entry("details", details)?,
+            Request::Prove(method) => {
+                map.serialize_entry("method", &method.map(Method::word))?;
+            }
+            Request::Proof(result) => map.serialize_entry("result", result.word())?,
+            Request::Transfer { to, warm } => {
+                match to {
+                    TransferTo::Agent(agent) => map.serialize_entry("to", agent)?,
+                    TransferTo::Queue(queue) => {
+                        map.serialize_entry("to", &format_args!("queue:{queue}"))?;
+                    }
+                }
+                map.serialize_entry("warm", warm)?;
+            }
+            Request::ResetSecurity { reason } | Request::Unblock { reason } => {
+                map.serialize_entry("reason", reason)?;
+            }
+            Request::WrapUp { outcome, note } => {
+                map.serialize_entry("outcome", outcome)?;
+                map.serialize_entry("note", note)?;
+            }
+        }
+        map.end()
+    }
+}
+
 fn question(key: Option<String>) -> Result<FactKey, &'static str> {
     key.and_then(|key| FactKey::try_from(key).ok()).ok_or("question")
 }
@@ -254,12 +315,7 @@ fn method(word: Option<String>) -> Result<Option<Method>, &'static str> {
 }
 
 fn proof(result: Option<&str>) -> Result<Request, &'static str> {
-    match result {
-        Some("accepted") => Ok(Request::Proof(ProofResult::Accepted)),
-        Some("declined") => Ok(Request::Proof(ProofResult::Declined)),
-        Some("call_back") => Ok(Request::Proof(ProofResult::CallBack)),
-        Some(_) | None => Err("result"),
-    }
+    result.and_then(ProofResult::from_word).map(Request::Proof).ok_or("result")
 }
 
 /// `to` is an agent, or `queue:NAME`. Without `warm` nothing is carried over (X31).

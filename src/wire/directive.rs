@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::Deserializer;
 use serde::Serialize;
+use serde::de::Error;
 use serde::ser::SerializeMap;
 use serde::ser::Serializer;
 
@@ -85,6 +88,63 @@ impl Serialize for Directive {
     }
 }
 
+/// Every field any directive may have.
+#[derive(Deserialize)]
+struct Fields {
+    r#do: String,
+    version: u64,
+    before: Vec<String>,
+    to: Option<String>,
+    queue: Option<QueueName>,
+    call: Option<CallId>,
+    position: Option<Position>,
+    digit_timeout_ms: Option<u64>,
+    prompt: Option<String>,
+    reason: Option<String>,
+}
+
+impl Fields {
+    fn order(self) -> Result<Order, &'static str> {
+        match self.r#do.as_str() {
+            "wait" => Ok(Order::Wait),
+            "route" => {
+                let queue = self.queue.ok_or("queue")?;
+                Ok(Order::Route { to: self.to, queue, call: self.call })
+            }
+            "collect_digit" => {
+                let within =
+                    Duration::from_millis(self.digit_timeout_ms.ok_or("digit_timeout_ms")?);
+                Ok(Order::Collect { position: self.position, within })
+            }
+            "play" => {
+                let prompt = self.prompt.as_deref().and_then(Prompt::from_id);
+                prompt.map(Order::Play).ok_or("prompt")
+            }
+            "hang_up" => {
+                let reason = self.reason.ok_or("reason")?;
+                // The word for a cause without one of its own has to come out again as it went in.
+                let other = Cause::read("127");
+                let cause = if reason == other.word() { other } else { Cause::read(&reason) };
+                Ok(Order::HangUp(cause))
+            }
+            _ => Err("do"),
+        }
+    }
+}
+
+/// As another node wrote it.
+impl<'de> Deserialize<'de> for Directive {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut fields = Fields::deserialize(from)?;
+        let unusable =
+            |field| D::Error::custom(format_args!("a directive without a usable {field}"));
+        let before = std::mem::take(&mut fields.before);
+        let before: Option<Vec<_>> = before.iter().map(|id| Prompt::from_id(id)).collect();
+        let (before, version) = (before.ok_or_else(|| unusable("before"))?, fields.version);
+        Ok(Self { version, order: fields.order().map_err(unusable)?, before })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,9 +182,16 @@ mod tests {
                 vec![Prompt::Goodbye],
                 r#"{"do":"hang_up","reason":"temporary_failure","before":["goodbye"],"version":7}"#,
             ),
+            (
+                Order::HangUp(Cause(127)),
+                vec![],
+                r#"{"do":"hang_up","reason":"other","before":[],"version":7}"#,
+            ),
         ] {
             let directive = Directive { version: 7, order, before };
             assert_eq!(serde_json::to_string(&directive).expect("JSON"), written);
+            let read: Directive = serde_json::from_str(written).expect("a directive");
+            assert_eq!(read, directive);
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+use serde::Deserializer;
 use serde::Serialize;
+use serde::de::Error;
 use serde_json::Map;
 use serde_json::Value;
 
@@ -26,6 +29,8 @@ use crate::model::ids::TrunkName;
 use crate::model::time::Timestamp;
 use crate::wire::directive::Directive;
 
+/// The largest body of events, in bytes.
+pub const BODY_MAX: usize = 1024 * 1024;
 /// Events in one request at the most.
 pub const EVENTS_MAX: usize = 1000;
 /// The longest event id, number and dialled number.
@@ -111,21 +116,25 @@ pub enum NoBatch {
     TooMany,
 }
 
+/// A stable word of [`Rejected::CODES`].
+pub type Code = &'static str;
+
 /// An event that was not taken. Holds no value of it but its id.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Rejected {
     /// Its place in the array, from 0.
     pub index: usize,
     /// Its id, where it has a usable one.
     pub event_id: Option<String>,
     /// A stable word.
-    pub code: &'static str,
+    #[serde(deserialize_with = "code")]
+    pub code: Code,
     /// What to write instead.
     pub message: String,
 }
 
 /// What came of the events.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Answer {
     /// Events taken, repeats among them.
     pub accepted: usize,
@@ -138,7 +147,7 @@ pub struct Answer {
 }
 
 /// Where a call stands, and what its platform is to do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct CallAnswer {
     /// The platform's id.
     pub call_id: PlatformCallId,
@@ -152,10 +161,31 @@ pub struct CallAnswer {
     pub directive: Directive,
 }
 
+impl Rejected {
+    /// Every code.
+    pub const CODES: [Code; 4] = ["invalid_event", "unknown_type", "no_such_call", "unavailable"];
+}
+
+/// A code as another node wrote it.
+fn code<'de, D: Deserializer<'de>>(from: D) -> Result<Code, D::Error> {
+    let text = String::deserialize(from)?;
+    let known = Rejected::CODES.into_iter().find(|code| *code == text);
+    known.ok_or_else(|| D::Error::custom("no code of an event"))
+}
+
 /// Why a field or an event cannot be read.
 struct Wrong(&'static str, String);
 
 impl Batch {
+    /// The events, whichever way they came.
+    #[must_use]
+    pub fn into_events(self) -> Vec<Result<Event, Rejected>> {
+        match self {
+            Self::One(event) => vec![event],
+            Self::Many(events) => events,
+        }
+    }
+
     /// Reads a body.
     pub fn read(body: Value) -> Result<Self, NoBatch> {
         match body {

@@ -5,4 +5,5 @@ pub mod directive;
 pub mod events;
 pub mod identity;
 pub mod outbound;
+pub mod relay;
 pub mod server;

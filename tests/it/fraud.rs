@@ -360,6 +360,7 @@ impl Switch {
             tasks,
             replies: Replies::default(),
             in_app: InApp::default(),
+            sharing: None,
             stats: Arc::new(Stats::new(clock.wall())),
         });
         let switch = Self { world, calls, profile: profile(), _folder: folder };

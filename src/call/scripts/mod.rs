@@ -1,5 +1,6 @@
 //! Calls as scripts: what the caller, the stores and the agent do, and everything that comes of it.
 
+mod adopted;
 mod after;
 mod bofe;
 mod cmg;
@@ -353,6 +354,7 @@ fn told(effects: &[Effect]) -> String {
             Effect::Answered(_, Ok(())) => "ok".into(),
             Effect::Answered(_, Err(refusal)) => format!("refused {}", refusal.code()),
             Effect::Ended(ended) => format!("ended {}", ended.outcome),
+            Effect::Disown => "disown".into(),
             Effect::Release(_) => "release".into(),
         })
     });

@@ -4,12 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn any_input() -> impl Strategy<Value = u8> {
+pub(super) fn any_input() -> impl Strategy<Value = u8> {
     prop_oneof![3 => 0u8..10, 1 => 10u8..37]
 }
 
 /// Whole steps rather than single inputs, so that random calls get deep.
-fn play(script: &mut Script, choice: u8) -> Vec<Effect> {
+pub(super) fn play(script: &mut Script, choice: u8) -> Vec<Effect> {
     let input = match choice {
         0 => Input::LookedUp(Box::new(number())),
         1 => Input::Event(CallEvent::Established),

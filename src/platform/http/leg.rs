@@ -5,6 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio::time::sleep_until;
@@ -21,6 +22,7 @@ use crate::platform::Leg;
 use crate::platform::http::line::Line;
 use crate::platform::http::line::Lines;
 use crate::platform::http::orders::Ends;
+use crate::platform::http::resume::SavedLeg;
 
 /// What waits on its way to the call at the most.
 const TOLD_LEN: usize = 32;
@@ -81,6 +83,11 @@ impl Leg for HttpLeg {
     fn clear(&mut self, cause: Cause) {
         self.line.order(|orders| orders.hang_up(cause));
         self.tell(Told::Silence);
+    }
+
+    fn saved(&self) -> Value {
+        let version = self.line.order(|orders| orders.directive().version);
+        SavedLeg { version, events: self.line.events() }.to_value()
     }
 }
 

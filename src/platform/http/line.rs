@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -27,6 +28,9 @@ use crate::wire::events::CallAnswer;
 /// A call that is about to settle is waited for, even by those who do not want to wait.
 const SETTLED_IN: Duration = Duration::from_secs(2);
 
+/// Event ids that go along with a call at the most; a platform repeats what was not answered, not more.
+const EVENTS_MAX: usize = 32;
+
 /// A call as its platform names it.
 pub(super) type Key = (PlatformCallId, PlatformName);
 
@@ -38,6 +42,8 @@ pub(super) struct Line {
     orders: Mutex<Orders>,
     /// The newest directive's.
     version: watch::Sender<u64>,
+    /// The ids of the events that were taken last.
+    events: Mutex<VecDeque<String>>,
     /// Held while an event is handed in: those of concurrent requests take turns, in the order in
     /// which they came. Holds the newest `at` so far.
     pub(super) turn: tokio::sync::Mutex<Timestamp>,
@@ -47,7 +53,33 @@ impl Line {
     pub(super) fn new(key: Key, orders: Orders) -> Arc<Self> {
         let version = watch::Sender::new(orders.directive().version);
         let turn = tokio::sync::Mutex::new(Timestamp(0));
-        Arc::new(Self { key, call: OnceLock::new(), orders: Mutex::new(orders), version, turn })
+        Arc::new(Self {
+            key,
+            call: OnceLock::new(),
+            orders: Mutex::new(orders),
+            version,
+            events: Mutex::default(),
+            turn,
+        })
+    }
+
+    pub(super) const fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Notes an event for whoever goes on with the call.
+    pub(super) fn note(&self, event: &str) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() >= EVENTS_MAX {
+            events.pop_front();
+        }
+        events.push_back(event.to_owned());
+    }
+
+    /// The ids of the events that were taken last.
+    pub(super) fn events(&self) -> Vec<String> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.iter().cloned().collect()
     }
 
     pub(super) fn call(&self) -> Option<&CallHandle> {

@@ -12,6 +12,7 @@ mod event;
 mod leg;
 mod line;
 mod orders;
+pub mod resume;
 mod seen;
 
 use std::sync::Arc;
@@ -30,6 +31,8 @@ use crate::call::input::CallEvent;
 use crate::call::input::Input;
 use crate::engine::clock::Clock;
 use crate::model::digits::Key;
+use crate::model::ids::PlatformCallId;
+use crate::model::ids::PlatformName;
 use crate::model::time::Timestamp;
 use crate::platform::Entry;
 use crate::platform::Refused;
@@ -145,6 +148,12 @@ impl Platforms {
         line.newer(after, wait).await
     }
 
+    /// Whether this node has the call.
+    #[must_use]
+    pub fn has(&self, call: &PlatformCallId, platform: &PlatformName) -> bool {
+        self.lines.get(&(call.clone(), platform.clone())).is_some_and(|line| !line.is_over())
+    }
+
     /// Calls whose callers are with the machine.
     #[must_use]
     pub fn busy(&self) -> usize {
@@ -180,7 +189,7 @@ impl Platforms {
         let mut newest = line.turn.lock().await;
         if line.call().is_some() {
             count("repeated");
-            self.remember(&event);
+            self.remember(&event, &line);
             return Ok(Taken { line: Some(Arc::clone(&line)), since: 0, late: false });
         }
         let (leg, told) = HttpLeg::new(Arc::clone(&line), Arc::clone(&self.lines));
@@ -190,7 +199,7 @@ impl Platforms {
         }
         let begun = self.entry.delivered(delivered, policy.as_deref(), Box::new(leg));
         let call = begun.map_err(|Refused| NotTaken::Unavailable)?;
-        self.remember(&event);
+        self.remember(&event, &line);
         count("taken");
         self.tasks.spawn(relay(call.clone(), told));
         self.lines.begun(&line, call);
@@ -216,7 +225,7 @@ impl Platforms {
         let told = match what {
             Within::Key(_, asked) if !line.wants(asked) => {
                 count("stale");
-                self.remember(&event);
+                self.remember(&event, &line);
                 return Ok(Taken { line: Some(Arc::clone(&line)), since: 0, late: false });
             }
             Within::Key(key, _) => {
@@ -230,7 +239,7 @@ impl Platforms {
             line.order(|orders| orders.hang_up(*cause));
         }
         // From here to `put` nothing waits: an event is remembered exactly when it is handed in.
-        self.remember(&event);
+        self.remember(&event, &line);
         let taken = room.put(Input::Event(told));
         let late = event.at < *newest;
         *newest = event.at.max(*newest);
@@ -245,8 +254,9 @@ impl Platforms {
         self.seen().holds(&event.key.1, &event.id)
     }
 
-    fn remember(&self, event: &Named) {
+    fn remember(&self, event: &Named, line: &Line) {
         self.seen().add(&event.key.1, &event.id, self.clock.up());
+        line.note(&event.id);
     }
 
     /// A panic elsewhere leaves the ids whole: every change of them is complete in itself.

@@ -56,6 +56,13 @@ impl Orders {
         Self { directive, phrases, asked_since: 0, over: false, times, queue, home }
     }
 
+    /// The orders of a call that another node had: directives go on to rise.
+    pub(super) fn after(mut self, version: u64) -> Self {
+        self.directive.version = version;
+        self.asked_since = version.saturating_add(1);
+        self
+    }
+
     pub(super) const fn directive(&self) -> &Directive {
         &self.directive
     }

@@ -23,17 +23,20 @@ use crate::model::ids::CustomerId;
 use crate::model::time::Timestamp;
 use crate::records::AccountAfter;
 use crate::records::AttemptId;
+use crate::records::AttemptsOfCall;
 use crate::records::CallResult;
 use crate::records::RecordsError;
 use crate::records::Reservation;
 use crate::records::Settlement;
-use crate::records::sqlite::from_json;
-use crate::records::sqlite::id;
 use crate::records::sqlite::jobs;
 use crate::records::sqlite::journal;
-use crate::records::sqlite::json as to_json;
-use crate::records::sqlite::signed;
-use crate::records::sqlite::time;
+use crate::records::stored::from_json;
+use crate::records::stored::id;
+use crate::records::stored::json as to_json;
+use crate::records::stored::left_open;
+use crate::records::stored::rows;
+use crate::records::stored::signed;
+use crate::records::stored::time;
 
 /// A call that ends, or a part of it, for an account.
 pub(super) struct Ended {
@@ -197,11 +200,7 @@ pub(super) fn settle(
     if settled {
         return Ok(after(&account, vec![], marks));
     }
-    let word = match how {
-        Settlement::Correct => "correct",
-        Settlement::Wrong => "wrong",
-        Settlement::Void => "void",
-    };
+    let word = how.word();
     let mut update =
         db.prepare_cached("UPDATE attempts SET settled = ?2, settled_at = ?3 WHERE id = ?1")?;
     update.execute((id.0, word, signed(now.0)))?;
@@ -250,14 +249,48 @@ pub(super) fn call_result(
 
 /// Settles as wrong what was reserved when the process died: whoever could crash us would have free guesses (5.15).
 pub(super) fn recover(db: &Connection) -> Result<(), RecordsError> {
-    let mut select =
-        db.prepare("SELECT id, reserved_at FROM attempts WHERE settled IS NULL ORDER BY id")?;
-    let open = select.query_map((), |row| Ok((AttemptId(row.get(0)?), row.get(1)?)))?;
+    settle_older_than(db, Timestamp(u64::MAX), usize::MAX).map(drop)
+}
+
+pub(super) fn settle_older_than(
+    db: &Connection,
+    at: Timestamp,
+    limit: usize,
+) -> Result<u32, RecordsError> {
+    let mut select = db.prepare_cached(
+        "SELECT id, reserved_at FROM attempts WHERE settled IS NULL AND reserved_at < ?1 ORDER BY id LIMIT ?2",
+    )?;
+    let open = select
+        .query_map((signed(at.0), rows(limit)), |row| Ok((AttemptId(row.get(0)?), row.get(1)?)))?;
+    let mut settled = 0;
     for (attempt, reserved_at) in open.collect::<Result<Vec<_>, _>>()? {
         let after = settle(db, attempt, Settlement::Wrong, time(reserved_at))?;
-        tracing::warn!(attempt = attempt.0, standing = ?after.standing, "attempt without a verdict counted as wrong");
+        left_open(attempt, &after);
+        settled += 1;
     }
-    Ok(())
+    Ok(settled)
+}
+
+pub(super) fn settle_abandoned(
+    db: &Connection,
+    call: &CallId,
+    now: Timestamp,
+) -> Result<Option<AttemptsOfCall>, RecordsError> {
+    let mut select = db.prepare_cached(
+        "SELECT id FROM attempts WHERE call = ?1 AND settled IS NULL ORDER BY id",
+    )?;
+    let open = select.query_map([call.as_str()], |row| Ok(AttemptId(row.get(0)?)))?;
+    for attempt in open.collect::<Result<Vec<_>, _>>()? {
+        left_open(attempt, &settle(db, attempt, Settlement::Wrong, now)?);
+    }
+    let mut select =
+        db.prepare_cached("SELECT settled FROM attempts WHERE call = ?1 ORDER BY id")?;
+    let settled = select.query_map([call.as_str()], |row| row.get(0))?;
+    let settled = settled.collect::<Result<Vec<Option<String>>, _>>()?;
+    let mut select =
+        db.prepare_cached("SELECT failed, passed FROM call_results WHERE call = ?1")?;
+    let results = select.query_map([call.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(AttemptsOfCall::of(&settled, &results.collect::<Result<Vec<_>, _>>()?))
 }
 
 /// What a call already counted for, so that nothing counts twice.

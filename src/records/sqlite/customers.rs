@@ -24,13 +24,14 @@ use crate::records::Enrolment;
 use crate::records::Imported;
 use crate::records::RecordsError;
 use crate::records::sqlite::accounts;
-use crate::records::sqlite::from_json;
-use crate::records::sqlite::id;
 use crate::records::sqlite::journal;
-use crate::records::sqlite::json as to_json;
-use crate::records::sqlite::rows;
-use crate::records::sqlite::signed;
-use crate::records::sqlite::time;
+use crate::records::stored::from_json;
+use crate::records::stored::id;
+use crate::records::stored::json as to_json;
+use crate::records::stored::rows;
+use crate::records::stored::same;
+use crate::records::stored::signed;
+use crate::records::stored::time;
 
 pub(super) fn with_number(
     db: &Connection,
@@ -303,22 +304,4 @@ fn store(db: &Connection, customer: &Customer) -> Result<(), RecordsError> {
         insert.execute((id, key.as_str(), answer.expose()))?;
     }
     Ok(())
-}
-
-/// Whether two records say the same. Secret texts have no equality of their own, on purpose.
-fn same(one: &Customer, other: &Customer) -> bool {
-    fn answers(customer: &Customer) -> impl Iterator<Item = (&FactKey, &str)> {
-        customer.facts.iter().map(|(key, answer)| (key, answer.expose()))
-    }
-    one.id == other.id
-        && one.keypad_id == other.keypad_id
-        && one.name == other.name
-        && one.role == other.role
-        && one.represents == other.represents
-        && one.numbers == other.numbers
-        && one.email.as_ref().map(SecretText::expose)
-            == other.email.as_ref().map(SecretText::expose)
-        && one.language == other.language
-        && one.flags == other.flags
-        && answers(one).eq(answers(other))
 }

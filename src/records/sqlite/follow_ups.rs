@@ -24,6 +24,7 @@ use crate::records::follow_ups::OutboxCounts;
 use crate::records::follow_ups::OutboxItem;
 use crate::records::follow_ups::PendingContact;
 use crate::records::follow_ups::Registry;
+use crate::records::machine::Order;
 use crate::records::sqlite::SqliteRecords;
 use crate::records::sqlite::jobs;
 use crate::records::sqlite::journal;
@@ -68,7 +69,7 @@ impl FollowUps for SqliteRecords {
         call: Option<&CallId>,
         now: Timestamp,
     ) -> Answer<AccountAfter> {
-        let order = security::Order::new(customer, by, reason, call, now);
+        let order = Order::new(customer, by, reason, call, now);
         self.threads.write(move |db| security::reset(db, &order)).await
     }
 
@@ -80,7 +81,7 @@ impl FollowUps for SqliteRecords {
         call: Option<&CallId>,
         now: Timestamp,
     ) -> Answer<AccountAfter> {
-        let order = security::Order::new(customer, by, reason, call, now);
+        let order = Order::new(customer, by, reason, call, now);
         self.threads.write(move |db| security::unblock(db, &order)).await
     }
 

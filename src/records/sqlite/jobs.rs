@@ -7,14 +7,12 @@ use rusqlite::Rows;
 use serde_json::json;
 
 use crate::follow_up;
-use crate::follow_up::Context;
 use crate::follow_up::JobEvent;
 use crate::follow_up::JobId;
 use crate::follow_up::JobKind;
 use crate::follow_up::JobLine;
 use crate::follow_up::JobState;
 use crate::follow_up::NewJob;
-use crate::follow_up::Occasion;
 use crate::follow_up::Occurred;
 use crate::follow_up::Rules;
 use crate::follow_up::Step;
@@ -22,34 +20,22 @@ use crate::follow_up::retry::HighWater;
 use crate::model::ids::CallId;
 use crate::model::ids::CustomerId;
 use crate::model::time::Timestamp;
-use crate::records::AuditEntry;
 use crate::records::RecordsError;
 use crate::records::follow_ups::JobFilter;
+use crate::records::machine;
+use crate::records::machine::Around;
+use crate::records::machine::JobRow;
+use crate::records::machine::MARK_EVERY;
+use crate::records::machine::OPEN_MAX;
+use crate::records::machine::Source;
 use crate::records::sqlite::customers;
-use crate::records::sqlite::from_json;
-use crate::records::sqlite::id;
 use crate::records::sqlite::journal;
-use crate::records::sqlite::json as to_json;
 use crate::records::sqlite::outbox;
-use crate::records::sqlite::rows;
-use crate::records::sqlite::signed;
-use crate::records::sqlite::time;
-
-/// Open jobs of one customer that the machine looks at.
-const OPEN_MAX: usize = 100;
-/// The high-water mark of the clock is stored when it has moved so far.
-const MARK_EVERY: std::time::Duration = std::time::Duration::from_mins(1);
-
-/// Where steps come from.
-struct Source<'a> {
-    customer: &'a CustomerId,
-    call: Option<&'a CallId>,
-    occasion: Option<&'a str>,
-    profile: &'a str,
-    rules: &'a Rules,
-    by: &'a str,
-    at: Timestamp,
-}
+use crate::records::stored::from_json;
+use crate::records::stored::json as to_json;
+use crate::records::stored::rows;
+use crate::records::stored::signed;
+use crate::records::stored::time;
 
 /// Whether this kind of thing is heard of for the first time in this call.
 pub(super) fn first(
@@ -71,24 +57,13 @@ pub(super) fn follow_up(
     let Occurred { call, customer, profile, rules, at, what } = occurred;
     let word = what.word();
     let first = first(db, call, word, customer, *at)?;
-    let around = Around::load(db, customer)?;
-    let mut steps = follow_up::occurred(occurred, &around.context());
-    if !first {
-        // Jobs that were opened before the profile was known take its rules; items are enqueued once.
-        steps.retain(|step| matches!(step, Step::Send(_)));
-        adopt(db, call, word, profile, rules)?;
-    }
-    let source = Source {
-        customer,
-        call: Some(call),
-        occasion: Some(word),
-        profile,
-        rules,
-        by: what.actor(),
-        at: *at,
-    };
+    let steps = around(db, customer)?.steps(occurred, first);
+    let source = Source::of(occurred);
     if first {
         note(db, &source, "follow_up", json!({ "occasion": word }))?;
+    } else {
+        // Jobs that were opened before the profile was known take its rules.
+        adopt(db, call, word, profile, rules)?;
     }
     carry_out(db, steps, &source)?;
     let mut select = db.prepare_cached(
@@ -97,16 +72,14 @@ pub(super) fn follow_up(
     lines(&mut select.query((call.as_str(), word, customer.as_str()))?)
 }
 
-/// The unblock job of an account that a call has just blocked (C71). The call names its profile later.
+/// The unblock job of an account that a call has just blocked (C71).
 pub(super) fn became_blocked(
     db: &Connection,
     call: &CallId,
     customer: &CustomerId,
     at: Timestamp,
 ) -> Result<(), RecordsError> {
-    let (call, customer) = (call.clone(), customer.clone());
-    let (profile, rules, what) = (String::new(), Rules::default(), Occasion::BecameBlocked);
-    follow_up(db, &Occurred { call, customer, profile, rules, at, what }).map(drop)
+    follow_up(db, &machine::blocked_by(call, customer, at)).map(drop)
 }
 
 /// Ends the jobs that were to lift a block which is no more.
@@ -116,20 +89,8 @@ pub(super) fn unblocked(
     by: &str,
     at: Timestamp,
 ) -> Result<(), RecordsError> {
-    let around = Around::load(db, customer)?;
-    let source = Source {
-        customer,
-        call: None,
-        occasion: None,
-        profile: "",
-        rules: &Rules::default(),
-        by,
-        at,
-    };
-    let ends = |job: &&JobLine| matches!(job.kind, JobKind::Unblock | JobKind::Renewal);
-    let ended = around.open.iter().filter(ends);
-    let steps = ended.map(|job| Step::Change { job: job.id, state: JobState::Done, due: None });
-    carry_out(db, steps.collect(), &source)
+    let steps = around(db, customer)?.ended();
+    carry_out(db, steps, &Source::lifted(customer, &Rules::default(), by, at))
 }
 
 pub(super) fn event(
@@ -145,18 +106,10 @@ pub(super) fn event(
     let row = found.next()?.ok_or(RecordsError::NoSuch("job"))?;
     let before = line(row)?;
     let rules: Rules = from_json(&row.get::<_, String>("rules")?, &format!("job {}", job.0))?;
-    let around = Around::load(db, &before.customer)?;
+    let around = around(db, &before.customer)?;
     let steps = follow_up::happened(&before, &rules, event, &around.context(), now)
         .map_err(RecordsError::NotSo)?;
-    let source = Source {
-        customer: &before.customer,
-        call: before.call.as_ref(),
-        occasion: None,
-        profile: &before.profile,
-        rules: &rules,
-        by,
-        at: now,
-    };
+    let source = Source::job(&before, &rules, by, now);
     let body = json!({ "job": job, "kind": before.kind, "event": event });
     note(db, &source, "job_event", body)?;
     carry_out(db, steps, &source)?;
@@ -220,34 +173,9 @@ pub(super) fn one(db: &Connection, job: JobId) -> Result<Option<JobLine>, Record
     found.next()?.map(line).transpose()
 }
 
-/// What the machine has to know about the customer.
-#[derive(Default)]
-struct Around {
-    open: Vec<JobLine>,
-    sms_ok: bool,
-    application_stage: bool,
-}
-
-impl Around {
-    fn load(db: &Connection, customer: &CustomerId) -> Result<Self, RecordsError> {
-        let filter = JobFilter {
-            customer: Some(customer.clone()),
-            open: Some(true),
-            ..JobFilter::default()
-        };
-        let flags = customers::flags(db, customer)?;
-        let flagged = |flag: &str| flags.iter().any(|set| set == flag);
-        Ok(Self {
-            open: list(db, &filter, OPEN_MAX)?,
-            sms_ok: flagged(Rules::SMS_OK),
-            application_stage: flagged(Rules::APPLICATION_STAGE),
-        })
-    }
-
-    fn context(&self) -> Context<'_> {
-        let Self { open, sms_ok, application_stage } = self;
-        Context { open, sms_ok: *sms_ok, application_stage: *application_stage }
-    }
+fn around(db: &Connection, customer: &CustomerId) -> Result<Around, RecordsError> {
+    let flags = customers::flags(db, customer)?;
+    Ok(Around::new(list(db, &Around::filter(customer), OPEN_MAX)?, &flags))
 }
 
 fn carry_out(db: &Connection, steps: Vec<Step>, source: &Source<'_>) -> Result<(), RecordsError> {
@@ -317,12 +245,7 @@ fn note(
     what: &str,
     body: serde_json::Value,
 ) -> Result<(), RecordsError> {
-    let (actor, call) = (source.by.to_owned(), source.call.cloned());
-    let customer = Some(source.customer.clone());
-    journal::append(
-        db,
-        AuditEntry { at: source.at, actor, what: what.into(), call, customer, body },
-    )
+    journal::append(db, source.entry(what, body))
 }
 
 fn high_water(db: &Connection) -> Result<HighWater, RecordsError> {
@@ -332,20 +255,18 @@ fn high_water(db: &Connection) -> Result<HighWater, RecordsError> {
 }
 
 fn line(row: &Row<'_>) -> Result<JobLine, RecordsError> {
-    let number: i64 = row.get("id")?;
-    let record = format!("job {number}");
-    let corrupt = || RecordsError::Corrupt(record.clone());
-    Ok(JobLine {
-        id: JobId(number),
-        kind: JobKind::from_word(&row.get::<_, String>("kind")?).ok_or_else(corrupt)?,
-        state: JobState::from_word(&row.get::<_, String>("state")?).ok_or_else(corrupt)?,
-        customer: id(row.get("customer")?)?,
-        call: row.get::<_, Option<String>>("call")?.map(id).transpose()?,
+    let stored = JobRow {
+        id: row.get("id")?,
+        kind: row.get("kind")?,
+        state: row.get("state")?,
+        customer: row.get("customer")?,
+        call: row.get("call")?,
         profile: row.get("profile")?,
-        opened: time(row.get("opened")?),
-        due: row.get::<_, Option<i64>>("due")?.map(time),
-        changed: time(row.get("changed")?),
+        opened: row.get("opened")?,
+        due: row.get("due")?,
+        changed: row.get("changed")?,
         changed_by: row.get("changed_by")?,
-        detail: from_json(&row.get::<_, String>("detail")?, &record)?,
-    })
+        detail: row.get("detail")?,
+    };
+    stored.line()
 }

@@ -15,12 +15,12 @@ use crate::records::audit;
 use crate::records::audit::AuditHash;
 use crate::records::audit::Chained;
 use crate::records::audit::Head;
-use crate::records::sqlite::from_json;
-use crate::records::sqlite::id;
-use crate::records::sqlite::json;
-use crate::records::sqlite::rows;
-use crate::records::sqlite::signed;
-use crate::records::sqlite::time;
+use crate::records::stored::from_json;
+use crate::records::stored::id;
+use crate::records::stored::json;
+use crate::records::stored::rows;
+use crate::records::stored::signed;
+use crate::records::stored::time;
 
 /// Who acts where no person does.
 pub(super) const SYSTEM: &str = "system";

@@ -27,6 +27,7 @@ use crate::model::sealed_pin::SealedPin;
 use crate::model::time::Timestamp;
 use crate::records::AccountAfter;
 use crate::records::AttemptId;
+use crate::records::AttemptsOfCall;
 use crate::records::AuditEntry;
 use crate::records::CallRecord;
 use crate::records::CallResult;
@@ -166,6 +167,19 @@ impl Records for SqliteRecords {
         self.threads.write(move |db| accounts::settle(db, attempt, how, now)).await
     }
 
+    async fn settle_abandoned(
+        &self,
+        call: &CallId,
+        now: Timestamp,
+    ) -> Result<Option<AttemptsOfCall>, RecordsError> {
+        let call = call.clone();
+        self.threads.write(move |db| accounts::settle_abandoned(db, &call, now)).await
+    }
+
+    async fn settle_older_than(&self, at: Timestamp, limit: usize) -> Result<u32, RecordsError> {
+        self.threads.write(move |db| accounts::settle_older_than(db, at, limit)).await
+    }
+
     async fn call_result(
         &self,
         call: &CallId,
@@ -211,31 +225,4 @@ impl From<rusqlite::Error> for RecordsError {
             _ => Self::Unavailable(error.to_string()),
         }
     }
-}
-
-/// SQLite's integers have a sign, ours that are stored do not reach it.
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn time(stored: i64) -> Timestamp {
-    Timestamp(u64::try_from(stored).unwrap_or_default())
-}
-
-fn rows(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-/// Writes a part of a record that is kept as JSON.
-fn json<T: serde::Serialize>(value: &T) -> Result<String, RecordsError> {
-    serde_json::to_string(value).map_err(|error| RecordsError::Unavailable(error.to_string()))
-}
-
-/// Reads it back; the message names the record and not its contents.
-fn from_json<T: serde::de::DeserializeOwned>(text: &str, record: &str) -> Result<T, RecordsError> {
-    serde_json::from_str(text).map_err(|_| RecordsError::Corrupt(record.to_owned()))
-}
-
-fn id<T: TryFrom<String>>(text: String) -> Result<T, RecordsError> {
-    T::try_from(text).map_err(|_| RecordsError::Corrupt("id".into()))
 }

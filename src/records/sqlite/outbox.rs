@@ -1,26 +1,22 @@
 //! Items on their way out: enqueued once, delivered at least once.
 
 use rusqlite::Connection;
-use serde_json::json;
 
-use crate::follow_up::ItemKind;
 use crate::follow_up::NewItem;
 use crate::model::ids::CallId;
 use crate::model::time::Timestamp;
-use crate::records::AuditEntry;
 use crate::records::RecordsError;
 use crate::records::follow_ups::Delivery;
 use crate::records::follow_ups::OutboxCounts;
 use crate::records::follow_ups::OutboxItem;
-use crate::records::sqlite::from_json;
+use crate::records::machine::KEPT;
+use crate::records::machine::contradicted;
+use crate::records::machine::item;
 use crate::records::sqlite::journal;
-use crate::records::sqlite::json as to_json;
-use crate::records::sqlite::rows;
-use crate::records::sqlite::signed;
-use crate::records::sqlite::time;
-
-/// Delivered items are kept so long.
-const KEPT: u64 = 30 * 86_400_000;
+use crate::records::stored::json as to_json;
+use crate::records::stored::rows;
+use crate::records::stored::signed;
+use crate::records::stored::time;
 
 pub(super) fn enqueue(db: &Connection, item: &NewItem, at: Timestamp) -> Result<(), RecordsError> {
     let NewItem { kind, key, payload } = item;
@@ -48,12 +44,9 @@ pub(super) fn due(
     let mut items = vec![];
     while let Some(row) = found.next()? {
         let id: String = row.get(0)?;
-        let record = format!("outbox item {id}");
-        let kind = ItemKind::from_word(&row.get::<_, String>(1)?)
-            .ok_or_else(|| RecordsError::Corrupt(record.clone()))?;
-        let payload = from_json(&row.get::<_, String>(2)?, &record)?;
         let deliveries = deliveries(db, &id)?;
-        items.push(OutboxItem { id, kind, payload, enqueued: time(row.get(3)?), deliveries });
+        let (kind, payload): (String, String) = (row.get(1)?, row.get(2)?);
+        items.push(item(id, &kind, &payload, row.get(3)?, deliveries)?);
     }
     Ok(items)
 }
@@ -122,19 +115,7 @@ pub(super) fn conflict(
     let payload: String = db
         .prepare_cached("SELECT payload FROM outbox WHERE id = ?1")?
         .query_row([id], |row| row.get(0))?;
-    let payload: serde_json::Value = from_json(&payload, &format!("outbox item {id}"))?;
-    let text = |field: &str| payload.get(field).and_then(|value| value.as_str());
-    journal::append(
-        db,
-        AuditEntry {
-            at: now,
-            actor: "system".into(),
-            what: "delivery_conflict".into(),
-            call: text("call").and_then(|call| call.parse().ok()),
-            customer: text("customer").and_then(|customer| customer.parse().ok()),
-            body: json!({ "item": id, "sink": sink }),
-        },
-    )
+    journal::append(db, contradicted(id, sink, &payload, now)?)
 }
 
 pub(super) fn counts(db: &Connection) -> Result<OutboxCounts, RecordsError> {

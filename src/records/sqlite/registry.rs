@@ -15,12 +15,12 @@ use crate::records::follow_ups::CodePair;
 use crate::records::follow_ups::Marking;
 use crate::records::follow_ups::PendingContact;
 use crate::records::follow_ups::Registry;
-use crate::records::sqlite::id;
+use crate::records::machine::DRAWS;
+use crate::records::machine::registry_word as word;
+use crate::records::machine::six_digits;
 use crate::records::sqlite::journal;
-use crate::records::sqlite::signed;
-
-/// Draws of a reference before we give up: with all of them taken, something else is wrong.
-const DRAWS: usize = 64;
+use crate::records::stored::id;
+use crate::records::stored::signed;
 
 pub(super) fn put_mark(
     db: &Connection,
@@ -74,13 +74,6 @@ pub(super) fn mark(
     let Some(label) = found.optional()? else { return Ok(None) };
     let corrupt = || RecordsError::Corrupt(format!("mark of {call}"));
     Mark::from_label(&label).map(Some).ok_or_else(corrupt)
-}
-
-const fn word(registry: Registry) -> &'static str {
-    match registry {
-        Registry::Bofe => "bofe",
-        Registry::IamManager => "iam_manager",
-    }
 }
 
 pub(super) fn archive_profile(
@@ -180,8 +173,4 @@ pub(super) fn redeem(
     let (call, customer) = (Some(&contact.call), &contact.customer);
     journal::note(db, now, "call_back_reference_redeemed", call, customer, json!({}))?;
     Ok(Some(contact))
-}
-
-fn six_digits() -> String {
-    format!("{:06}", rand::random_range(0..1_000_000_u32))
 }

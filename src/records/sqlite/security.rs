@@ -7,47 +7,18 @@ use serde_json::json;
 
 use crate::account::Account;
 use crate::account::AccountEvent;
-use crate::account::BlockRule;
-use crate::follow_up::item::blotted;
 use crate::model::ids::CallId;
 use crate::model::ids::CustomerId;
 use crate::model::ids::FactKey;
 use crate::model::time::Timestamp;
 use crate::records::AccountAfter;
-use crate::records::AuditEntry;
 use crate::records::RecordsError;
+use crate::records::machine::Order;
+use crate::records::machine::after;
+use crate::records::machine::apply;
 use crate::records::sqlite::accounts;
 use crate::records::sqlite::jobs;
 use crate::records::sqlite::journal;
-
-/// Somebody's order about an account.
-pub(super) struct Order {
-    customer: CustomerId,
-    by: String,
-    reason: String,
-    call: Option<CallId>,
-    at: Timestamp,
-}
-
-impl Order {
-    pub(super) fn new(
-        customer: &CustomerId,
-        by: &str,
-        reason: &str,
-        call: Option<&CallId>,
-        at: Timestamp,
-    ) -> Self {
-        let (customer, by, call) = (customer.clone(), by.to_owned(), call.cloned());
-        Self { customer, by, reason: blotted(reason), call, at }
-    }
-
-    fn note(&self, db: &Connection, what: &str, body: Value) -> Result<(), RecordsError> {
-        let (actor, call) = (self.by.clone(), self.call.clone());
-        let customer = Some(self.customer.clone());
-        let entry = AuditEntry { at: self.at, actor, what: what.into(), call, customer, body };
-        journal::append(db, entry)
-    }
-}
 
 pub(super) fn reset(db: &Connection, order: &Order) -> Result<AccountAfter, RecordsError> {
     let mut account = load(db, &order.customer)?;
@@ -63,7 +34,7 @@ pub(super) fn reset(db: &Connection, order: &Order) -> Result<AccountAfter, Reco
          iterations = NULL, nonce = NULL, pair_table = NULL, password = NULL WHERE customer = ?1",
     )?
     .execute([order.customer.as_str()])?;
-    order.note(db, "security_reset", json!({ "reason": order.reason }))?;
+    note(db, order, "security_reset", json!({ "reason": order.reason }))?;
     if account.blocked { unblock(db, order) } else { Ok(after(&account)) }
 }
 
@@ -73,7 +44,7 @@ pub(super) fn unblock(db: &Connection, order: &Order) -> Result<AccountAfter, Re
     apply(&mut account, AccountEvent::Unblocked, order.at);
     accounts::store(db, &order.customer, &account)?;
     if was_blocked {
-        order.note(db, "account_unblocked", json!({ "reason": order.reason }))?;
+        note(db, order, "account_unblocked", json!({ "reason": order.reason }))?;
     }
     jobs::unblocked(db, &order.customer, &order.by, order.at)?;
     Ok(after(&account))
@@ -103,7 +74,7 @@ pub(super) fn disclosed(
 ) -> Result<(), RecordsError> {
     let mut account = load(db, customer)?;
     let order = Order::new(customer, by, "", Some(&call), now);
-    order.note(db, "datum_disclosed", json!({ "datum": key }))?;
+    note(db, &order, "datum_disclosed", json!({ "datum": key }))?;
     apply(&mut account, AccountEvent::Disclosed(key), now);
     accounts::store(db, customer, &account)
 }
@@ -112,11 +83,6 @@ fn load(db: &Connection, customer: &CustomerId) -> Result<Account, RecordsError>
     accounts::load(db, customer)?.ok_or(RecordsError::NoSuch("account"))
 }
 
-/// None of these events reads the rule or says anything beside.
-fn apply(account: &mut Account, event: AccountEvent, now: Timestamp) {
-    let _ = account.apply(event, BlockRule::default(), now);
-}
-
-fn after(account: &Account) -> AccountAfter {
-    AccountAfter { standing: account.standing(), facts: vec![], call_failed: false }
+fn note(db: &Connection, order: &Order, what: &str, body: Value) -> Result<(), RecordsError> {
+    journal::append(db, order.entry(what, body))
 }
