@@ -25,7 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pin", &["model"]),
     ("records", &["model", "account", "follow_up"]),
     ("outbox", &["model", "follow_up", "config", "records"]),
-    ("sessions", &["model"]),
+    ("sessions", &["model", "config"]),
     ("push", &["model", "call", "wire"]),
     ("cluster", &["model", "call", "config", "wire", "engine"]),
     (

@@ -26,6 +26,7 @@ pub mod queues;
 pub mod rehearsal;
 pub mod rtp;
 pub mod secret;
+pub mod sessions;
 pub mod shutdown;
 pub mod sip;
 pub mod source;
@@ -77,7 +78,7 @@ pub struct Config {
     pub sip: Sip,
     /// `[rtp]`
     pub rtp: Rtp,
-    /// `[records]`
+    /// `[sessions]`, `[records]`
     pub stores: Stores,
     /// `[outbox]`
     pub outbox: Outbox,

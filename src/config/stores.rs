@@ -2,26 +2,27 @@
 
 use std::path::PathBuf;
 
+use crate::config::sessions;
+use crate::config::sessions::Sessions;
 use crate::config::table::Complaint;
 use crate::config::table::Table;
 use crate::config::table::complaint;
 
-/// Where things are kept. Live state is in memory: no other store of it is built.
+/// Where things are kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Stores {
+    /// Live state.
+    pub sessions: Sessions,
     /// The `SQLite` file; none: in the state folder.
     pub records: Option<PathBuf>,
 }
 
 pub(crate) fn read(root: &mut Table<'_>) -> Stores {
-    let mut sessions = root.table("sessions");
-    sessions.not_built("url", "a store outside the process is", "remove it or write url = \"\"");
-    sessions.end();
-
+    let sessions = sessions::read(root.table("sessions"));
     let mut records = root.table("records");
     let file = records.optional("url", records_file);
     records.end();
-    Stores { records: file }
+    Stores { sessions, records: file }
 }
 
 fn records_file(text: &str) -> Result<PathBuf, Complaint> {

@@ -7,22 +7,28 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::model::ids::IntentHandle;
 use crate::model::time::Timestamp;
+use crate::sessions::INTENT_REMEMBERED;
 use crate::sessions::Intent;
 use crate::sessions::Redeemed;
 use crate::sessions::Sessions;
 use crate::sessions::SessionsError;
+use crate::sessions::listeners::Listeners;
+use crate::sessions::memory_calls::Shelf;
+use crate::sessions::shared::Times;
 
 /// The embedded session store.
 pub struct MemorySessions {
     intents_max: usize,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     intents: Mutex<Intents>,
+    pub(super) times: Times,
+    shelf: Mutex<Shelf>,
+    pub(super) listeners: Listeners,
 }
 
 #[derive(Default)]
@@ -39,12 +45,31 @@ enum Kept {
 }
 
 impl MemorySessions {
-    /// An intent is remembered this long after its end, so that its caller is told `Expired`.
-    const REMEMBERED: Duration = Duration::from_mins(10);
-
     /// A store of at most `intents_max` intents; one more is refused.
     pub fn new(intents_max: usize, clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> Self {
-        Self { intents_max, clock, intents: Mutex::default() }
+        Self {
+            intents_max,
+            clock,
+            intents: Mutex::default(),
+            times: Times::default(),
+            shelf: Mutex::default(),
+            listeners: Listeners::default(),
+        }
+    }
+
+    /// The same with other times.
+    #[must_use]
+    pub fn with_times(self, times: Times) -> Self {
+        Self { times, ..self }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// As with the intents.
+    pub(super) fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic elsewhere leaves the map whole: every change of it is complete in itself.
@@ -64,7 +89,7 @@ impl fmt::Debug for MemorySessions {
 impl Intents {
     fn forget_old(&mut self, now: Timestamp) {
         while let Some((expired, _)) = self.by_expiry.first() {
-            if expired.after(MemorySessions::REMEMBERED) > now {
+            if expired.after(INTENT_REMEMBERED) > now {
                 return;
             }
             let handle =

@@ -1,8 +1,15 @@
 //! Live state that several nodes share (D06): the app's call intents, and the calls as other nodes
 //! may know them.
 
+#[cfg(test)]
+mod conformance;
+mod listeners;
 pub mod memory;
+mod memory_calls;
+pub mod redis;
 pub mod shared;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -10,6 +17,9 @@ use crate::model::ids::CustomerId;
 use crate::model::ids::IntentHandle;
 use crate::model::number::PhoneNumber;
 use crate::model::time::Timestamp;
+
+/// An intent is remembered this long after its end, so that its caller is told `Expired` or `Used`.
+const INTENT_REMEMBERED: Duration = Duration::from_mins(10);
 
 /// The app's promise that its customer is about to call (B04, facts/caller-auth §4.4).
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -17,6 +18,30 @@ use crate::model::ids::PlatformCallId;
 use crate::model::ids::PlatformName;
 use crate::model::ids::QueueName;
 use crate::sessions::SessionsError;
+
+/// A body may have this many bytes: one that is longer is a mistake of ours.
+pub const BODY_MAX: usize = 64 * 1024;
+
+/// How long what is stored lives when nobody renews it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Times {
+    /// A call's state, and the ways to it. Signs of life come three times as often.
+    pub call: Duration,
+    /// A node's lease: three signs of life may be lost on the way, a dead node is missed soon.
+    pub lease: Duration,
+    /// Whose a platform's call is: events may come long after the call.
+    pub claim: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            call: Duration::from_mins(1),
+            lease: Duration::from_secs(6),
+            claim: Duration::from_hours(4),
+        }
+    }
+}
 
 /// Orders the states of one call: taking it over raises the term, every change the version.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -106,6 +131,18 @@ pub enum Index {
     Queue(QueueName),
     /// The one with this platform's id.
     Platform(PlatformKey),
+}
+
+impl Index {
+    /// Whether this is a way to this call.
+    #[must_use]
+    pub fn leads_to(&self, call: &SharedCall) -> bool {
+        match self {
+            Self::Agent(agent) => call.agent.as_ref() == Some(agent),
+            Self::Queue(queue) => call.queue == *queue,
+            Self::Platform(key) => call.platform == *key,
+        }
+    }
 }
 
 /// The store of shared calls. States and leases end by themselves unless they are renewed.

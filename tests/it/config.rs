@@ -104,8 +104,8 @@ fn mistakes_are_found_wherever_they_are() {
             "bad.toml:2:30: sip.listen[1]: a tls listener is not built yet (remove it and keep the udp listener)",
         ),
         (
-            "[sessions]\nurl = \"redis://h\"\n",
-            "bad.toml:2:7: sessions.url: a store outside the process is not built yet (remove it or write url = \"\")",
+            "[sessions]\nurl = \"redis://a,b/1\"\n",
+            "bad.toml:2:7: sessions.url: names a database (a cluster has only 0: remove it)",
         ),
         (
             "[records]\nurl = \"postgres://h/d\"\n",
@@ -223,7 +223,7 @@ fn a_mistake_in_one_file_of_two_is_found_in_its_own_file() {
 
 #[test]
 fn carets_stand_under_the_mistake_and_secrets_are_asterisks() {
-    let text = "[http]\nlisten = \"x\"\n[sessions]\nurl = \"redis://user:hunter2@h\"\npassword = \"hunter2\"\n";
+    let text = "[http]\nlisten = \"x\"\n[sessions]\nurl = \"redis://user:hunter2@h:x\"\npassword = \"hunter2\"\n";
     let problems = parse("bad.toml", text).expect_err("mistakes");
     let reports: Vec<_> = problems.reports().iter().map(|report| format!("{report:?}")).collect();
     assert_eq!(reports.len(), 3);
