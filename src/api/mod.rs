@@ -600,11 +600,13 @@ mod tests {
                 limits,
                 stats: Arc::new(crate::stats::Shared::new(Timestamp(0))),
                 alarms: Arc::new(|_| vec![]),
+                elsewhere: None,
                 pages: Router::new(),
             };
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            tasks.spawn(serve(listener, state, tasks.clone(), stop.clone()));
+            let (app, limits) = (router(state.clone()), state.limits);
+            tasks.spawn(serve(listener, app, limits, tasks.clone(), stop.clone()));
             Self { address, hub, draining, stop, tasks }
         }
 

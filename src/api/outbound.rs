@@ -310,7 +310,7 @@ mod tests {
     }
 
     fn parts() -> State<OutboundParts> {
-        State(OutboundParts { tokens: Arc::new(Door), desk: Arc::new(OneCall) })
+        State(OutboundParts { tokens: Arc::new(Door), desk: Arc::new(OneCall), elsewhere: None })
     }
 
     fn request(token: &str, body: &str) -> Request {
