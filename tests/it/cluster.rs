@@ -10,6 +10,8 @@ use serde_json::json;
 use crate::harness::Daemon;
 use crate::harness::call;
 use crate::harness::cluster::Cluster;
+use crate::harness::cluster::Monitor;
+use crate::harness::cluster::everything_in;
 use crate::harness::cluster::ready;
 use crate::harness::desktop::Desktop;
 use crate::harness::platform::Platform;
@@ -50,8 +52,8 @@ fn mark(desk: &Desktop, call: &str, question: &str, correct: bool) {
 #[test]
 fn d06_a_call_on_one_node_is_shown_and_worked_on_from_the_other() {
     let people = people(1);
-    let mut cluster = Cluster::start(2, &csv(&people));
-    cluster.redis.listen();
+    let cluster = Cluster::start(2, &csv(&people));
+    let monitor = Monitor::of(&cluster.redis);
     let (a, b) = (cluster.a(), cluster.b());
     let (bea, away, home) = (Desktop::agent(b, "bea"), supervisor(b), supervisor(a));
     owes_questions(&Platform::new(a), "c-1", &people[0]);
@@ -88,7 +90,7 @@ fn d06_a_call_on_one_node_is_shown_and_worked_on_from_the_other() {
     for desk in [&away, &home] {
         assert!(!desk.text().contains(BALANCE), "x11: an answer shows to its agent alone");
     }
-    let heard = cluster.redis.heard();
+    let heard = monitor.heard();
     assert!(heard.contains("verified_number"), "the call was shared through this Redis");
     assert!(!heard.contains("900.00"), "an answer goes from node to node, past Redis");
 }
@@ -228,8 +230,8 @@ fn p11_redis_holds_no_secret() {
         "customer_id,name,numbers,pin,password,fact.qc_date_of_birth,fact.employer,fact.payment_method\n\
          1001,Ann,{number},{pin},{PASSWORD},2011-02-03,{ANSWER},{ANSWER} too\n"
     );
-    let mut cluster = Cluster::with(2, "[policy]\ndefault = \"cmg\"\n", &customers);
-    cluster.redis.listen();
+    let cluster = Cluster::with(2, "[policy]\ndefault = \"cmg\"\n", &customers);
+    let monitor = Monitor::of(&cluster.redis);
     let (a, b) = (cluster.a(), cluster.b());
     let token = b.token("agent", "bea");
     let app = a.token("app", "phone-app");
@@ -259,8 +261,8 @@ fn p11_redis_holds_no_secret() {
     bea.wait_for("c-1", "the verdict", |call| call["authentication"] == "failed");
 
     let mut outputs = Outputs::new();
-    outputs.insert("commands".to_owned(), cluster.redis.heard().into_bytes());
-    outputs.insert("keys".to_owned(), cluster.redis.everything().into_bytes());
+    outputs.insert("commands".to_owned(), monitor.heard().into_bytes());
+    outputs.insert("keys".to_owned(), everything_in(&cluster.redis));
     assert!(outputs.values().all(|bytes| bytes.len() > 1000), "there is something to search");
     let bytes = |text: &str| text.as_bytes().to_vec();
     let secrets = [

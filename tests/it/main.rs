@@ -28,6 +28,8 @@ mod p11_no_secret_leaks;
 mod postgres;
 mod promises;
 mod proto;
+#[path = "../servers/redis.rs"]
+mod redis_server;
 mod rows;
 mod secrets;
 mod sip;

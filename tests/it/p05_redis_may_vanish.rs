@@ -42,7 +42,7 @@ fn p05_redis_may_vanish_and_come_back_empty() {
         "stopped",
         |cluster| cluster.sessions.shut(),
         |cluster| {
-            cluster.redis.ask(&["FLUSHALL"]);
+            cluster.redis.ask::<String>(&["FLUSHALL"]);
             cluster.sessions.open();
         },
     );
@@ -58,11 +58,11 @@ fn p05_redis_may_fill_up() {
     story(
         "full",
         |cluster| {
-            cluster.redis.ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
-            cluster.redis.ask(&["CONFIG", "SET", "maxmemory", "1mb"]);
+            cluster.redis.ask::<String>(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+            cluster.redis.ask::<String>(&["CONFIG", "SET", "maxmemory", "1mb"]);
         },
         |cluster| {
-            cluster.redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+            cluster.redis.ask::<String>(&["CONFIG", "SET", "maxmemory", "0"]);
         },
     );
 }
@@ -80,6 +80,8 @@ fn story(name: &str, goes: impl Fn(&Cluster), comes_back: impl Fn(&Cluster)) {
     let (done, slowest) = (AtomicBool::new(false), Mutex::new(Duration::ZERO));
     let counted = Counted::default();
     thread::scope(|scope| {
+        // The callers stop, also when a wish does not come true.
+        let _stop = Stop(&done);
         for (node, callers) in [a, b].into_iter().zip(people[1..].chunks(19)) {
             scope.spawn(|| traffic(node, callers, &done, &counted, &slowest));
         }
@@ -108,7 +110,6 @@ fn story(name: &str, goes: impl Fn(&Cluster), comes_back: impl Fn(&Cluster)) {
             poll("the node says so", || (ready(node, "sessions").1["ok"] == true).then_some(()));
         }
         let healed = back.elapsed();
-        done.store(true, Ordering::Relaxed);
         figure(&format!("Redis {name} for {:?}: all is as before {healed:?} after", away_for()));
         assert!(healed <= HEALED_WITHIN, "{healed:?}");
     });
@@ -121,6 +122,14 @@ fn story(name: &str, goes: impl Fn(&Cluster), comes_back: impl Fn(&Cluster)) {
         assert_eq!(found, json!(failed), "{customer} of {counted:?}");
     }
     assert_eq!(cluster.account(&people[0].id)["failed_calls"], 1, "the call that stayed");
+}
+
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What came of the calls of each customer: how many failed since the last that passed.

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::net::TcpListener;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
@@ -20,6 +19,7 @@ use crate::harness::gate::Gate;
 use crate::harness::http;
 use crate::harness::poll;
 use crate::postgres;
+use crate::redis_server::Redis;
 
 /// How long the calls of a node that drains may take to end.
 const GRACE: Duration = Duration::from_secs(20);
@@ -43,53 +43,32 @@ impl Cluster {
 
     /// So many nodes with these settings on top of what makes them a cluster.
     pub(crate) fn with(nodes: usize, settings: &str, customers: &str) -> Self {
+        Self::over(None, nodes, settings, customers)
+    }
+
+    /// The same over another Redis than the plain one behind the gate.
+    pub(crate) fn over(
+        sessions_url: Option<&str>,
+        nodes: usize,
+        settings: &str,
+        customers: &str,
+    ) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let redis = Redis::start();
-        let sessions = Gate::to(redis.address);
+        let sessions = Gate::to(SocketAddr::from(([127, 0, 0, 1], redis.port)));
         let records = Gate::to(SocketAddr::from(([127, 0, 0, 1], postgres::server().port)));
         let url = records_url(&folder, records.address.port());
         let certificates = certificates::nodes(folder.path(), nodes);
         let mut cluster =
             Self { nodes: vec![], sessions, records, redis, _folder: TempDir::new().expect("one") };
         for (nth, files) in certificates.iter().enumerate() {
-            let node = cluster.settings(&folder, &url, files);
+            let gate = format!("redis://{}", cluster.sessions.address);
+            let node = settings_of(&folder, sessions_url.unwrap_or(&gate), &url, files);
             let customers = if nth == 0 { customers } else { "customer_id\n" };
             cluster.nodes.push(Daemon::with(&format!("{node}{settings}"), customers));
         }
         cluster._folder = folder;
         cluster
-    }
-
-    fn settings(&self, folder: &TempDir, records: &str, files: &NodeFiles) -> String {
-        let at = |name: &str| folder.path().join(name).display().to_string();
-        format!(
-            r#"{OFFICE}
-            [cluster]
-            listen = "127.0.0.1:0"
-            certificate = "{}"
-            key = "{}"
-            ca = "{}"
-            [sessions]
-            url = "redis://{}"
-            [records]
-            url = "{records}"
-            [auth]
-            local_key_file = "{}"
-            [pin]
-            pepper_file = "{}"
-            memory_kib = 64
-            iterations = 1
-            [shutdown]
-            grace_s = {}
-            "#,
-            files.certificate.display(),
-            files.key.display(),
-            files.ca.display(),
-            self.sessions.address,
-            at("local.key"),
-            at("pepper.key"),
-            GRACE.as_secs(),
-        )
     }
 
     pub(crate) fn a(&self) -> &Daemon {
@@ -117,6 +96,38 @@ impl Cluster {
     }
 }
 
+/// What makes a daemon a node.
+fn settings_of(folder: &TempDir, sessions: &str, records: &str, files: &NodeFiles) -> String {
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    format!(
+        r#"{OFFICE}
+            [cluster]
+            listen = "127.0.0.1:0"
+            certificate = "{}"
+            key = "{}"
+            ca = "{}"
+            [sessions]
+            url = "{sessions}"
+            [records]
+            url = "{records}"
+            [auth]
+            local_key_file = "{}"
+            [pin]
+            pepper_file = "{}"
+            memory_kib = 64
+            iterations = 1
+            [shutdown]
+            grace_s = {}
+            "#,
+        files.certificate.display(),
+        files.key.display(),
+        files.ca.display(),
+        at("local.key"),
+        at("pepper.key"),
+        GRACE.as_secs(),
+    )
+}
+
 /// The records of one cluster alone: a schema of the server that all stories share.
 fn records_url(folder: &TempDir, gate: u16) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -134,83 +145,63 @@ pub(crate) fn ready(node: &Daemon, check: &str) -> (u16, Value) {
     (status, checks.find(|line| line["name"] == check).cloned().unwrap_or_default())
 }
 
-/// A Redis of one's own, gone when dropped.
-pub(crate) struct Redis {
+/// Every command that a Redis hears, written down.
+pub(crate) struct Monitor {
     folder: TempDir,
-    process: Child,
-    pub(crate) address: SocketAddr,
-    listeners: Vec<Child>,
+    listener: Child,
 }
 
-impl Redis {
-    fn start() -> Self {
+impl Monitor {
+    /// Listens from here on.
+    pub(crate) fn of(redis: &Redis) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = free.local_addr().expect("bound");
-        drop(free);
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &address.port().to_string(), "--bind", "127.0.0.1"]);
-        command.args(["--save", "", "--appendonly", "no", "--dir"]).arg(folder.path());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn();
-        let process = process.expect("redis-server runs: apt-get install redis-server brings it");
-        let redis = Self { folder, process, address, listeners: vec![] };
-        poll("Redis answers", || redis.ask(&["PING"]).starts_with("PONG").then_some(()));
-        redis
-    }
-
-    /// One command, as `redis-cli` answers it.
-    pub(crate) fn ask(&self, command: &[&str]) -> String {
-        let mut cli = self.cli();
-        let output = cli.args(command).output().expect("redis-cli comes with redis-server");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    /// From here on every command that anybody sends is written down.
-    pub(crate) fn listen(&mut self) {
-        let log = fs::File::create(self.folder.path().join("monitor")).expect("a file");
-        let listener = self.cli().arg("MONITOR").stdout(log).spawn().expect("redis-cli");
-        self.listeners.push(listener);
-        poll("the monitor is there", || self.heard().starts_with("OK").then_some(()));
+        let log = fs::File::create(folder.path().join("log")).expect("a file");
+        let mut listener = Command::new("redis-cli");
+        listener.args(["-p", &redis.port.to_string(), "MONITOR"]).stdin(Stdio::null());
+        let listener = listener.stdout(log).spawn().expect("redis-cli comes with redis-server");
+        let monitor = Self { folder, listener };
+        poll("the monitor is there", || monitor.heard().starts_with("OK").then_some(()));
+        monitor
     }
 
     /// What was written down.
     pub(crate) fn heard(&self) -> String {
-        let bytes = fs::read(self.folder.path().join("monitor")).unwrap_or_default();
+        let bytes = fs::read(self.folder.path().join("log")).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    /// Every key with what is under it, by what the type of the key has for it.
-    pub(crate) fn everything(&self) -> String {
-        let keys = self.ask(&["--scan"]);
-        let show = |key: &str| {
-            let content = match self.ask(&["TYPE", key]).trim() {
-                "hash" => self.ask(&["HGETALL", key]),
-                "set" => self.ask(&["SMEMBERS", key]),
-                "zset" => self.ask(&["ZRANGE", key, "0", "-1", "WITHSCORES"]),
-                "list" => self.ask(&["LRANGE", key, "0", "-1"]),
-                "stream" => self.ask(&["XRANGE", key, "-", "+"]),
-                _ => self.ask(&["GET", key]),
-            };
-            format!("{key}\n{content}\n{}\n", self.ask(&["DUMP", key]))
-        };
-        keys.lines().map(show).collect()
-    }
-
-    fn cli(&self) -> Command {
-        let mut cli = Command::new("redis-cli");
-        cli.args(["-h", "127.0.0.1", "-p", &self.address.port().to_string()]);
-        cli.stdin(Stdio::null()).stderr(Stdio::null());
-        cli
     }
 }
 
-impl Drop for Redis {
+impl Drop for Monitor {
     fn drop(&mut self) {
-        for process in self.listeners.iter_mut().chain([&mut self.process]) {
-            // One that has ended already cannot be killed, and need not.
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+        // One that has ended already cannot be killed, and need not.
+        let _ = self.listener.kill();
+        let _ = self.listener.wait();
+    }
+}
+
+/// Every key of a Redis with what is under it: as Redis packs it, and in the plain.
+pub(crate) fn everything_in(redis: &Redis) -> Vec<u8> {
+    let mut all = vec![];
+    for key in redis.ask::<Vec<String>>(&["KEYS", "*"]) {
+        let plain: &[&str] = match redis.ask::<String>(&["TYPE", &key]).as_str() {
+            "hash" => &["HGETALL", &key],
+            "set" => &["SMEMBERS", &key],
+            "zset" => &["ZRANGE", &key, "0", "-1", "WITHSCORES"],
+            "list" => &["LRANGE", &key, "0", "-1"],
+            _ => &["GET", &key],
+        };
+        let plain: redis::Value = redis.ask(plain);
+        let packed: Option<Vec<u8>> = redis.ask(&["DUMP", &key]);
+        all.extend(format!("{key}\n{}\n", texts(&plain)).into_bytes());
+        all.extend(packed.unwrap_or_default());
+    }
+    all
+}
+
+fn texts(value: &redis::Value) -> String {
+    match value {
+        redis::Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        redis::Value::Array(values) => values.iter().map(texts).collect::<Vec<_>>().join("\n"),
+        other => format!("{other:?}"),
     }
 }
