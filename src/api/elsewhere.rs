@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::Router;
 use axum::body::Body;
 use axum::extract::RawPathParams;
 use axum::extract::Request;
@@ -14,6 +15,8 @@ use axum::http::header;
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
 use serde_json::Value;
 
 use crate::api::error::ApiError;
@@ -28,12 +31,16 @@ use crate::wire::events::EVENTS_MAX;
 use crate::wire::events::NoBatch;
 use crate::wire::events::Rejected;
 use crate::wire::relay::Rest;
+use crate::wire::relay::RestTold;
 
 /// The largest body that is passed on; routes of calls take no larger one.
 const BODY_MAX: usize = 64 * 1024;
+/// The largest answer that is passed back.
+const ANSWER_MAX: usize = 512 * 1024;
 
-/// Marks a request that another node has passed on: it is not passed on again.
-pub const FORWARDED: &str = "x-countersign-forwarded";
+/// Marks a request that another node has passed on: it is not passed on again. Nobody else can set it.
+#[derive(Clone, Copy, Debug)]
+pub struct PassedOn;
 
 /// Where the events of a call go.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,7 +74,7 @@ pub async fn pass_on(
     request: Request,
     next: Next,
 ) -> Response {
-    let others = others.filter(|_| !request.headers().contains_key(FORWARDED));
+    let others = others.filter(|_| request.extensions().get::<PassedOn>().is_none());
     let Some(others) = others else { return next.run(request).await };
     let in_path = params.iter().next().map(|(_, named)| named.to_owned());
     let (head, body) = request.into_parts();
@@ -89,6 +96,29 @@ pub async fn pass_on(
         }
     }
     next.run(Request::from_parts(head, Body::from(body))).await
+}
+
+/// Answers a request that another node has passed on.
+pub async fn answer(router: Router, rest: Rest) -> Option<RestTold> {
+    let mut request = Request::builder()
+        .method(rest.method.as_str())
+        .uri(&rest.path_and_query)
+        .extension(PassedOn);
+    if let Some(token) = &rest.authorization {
+        request = request.header(header::AUTHORIZATION, token.expose());
+    }
+    if let Some(kind) = &rest.content_type {
+        request = request.header(header::CONTENT_TYPE, kind);
+    }
+    let request = request.body(Body::from(rest.body.expose().to_owned())).ok()?;
+    let Ok(response) = TowerToHyperService::new(router).call(request).await;
+    let (head, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, ANSWER_MAX).await.ok()?;
+    Some(RestTold {
+        status: head.status.as_u16(),
+        content_type: text_of(&head.headers, &header::CONTENT_TYPE),
+        body: String::from_utf8(body.to_vec()).ok()?,
+    })
 }
 
 fn text_of(headers: &HeaderMap, name: &header::HeaderName) -> Option<String> {

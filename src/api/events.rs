@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::api::ApiState;
 use crate::api::body::Json;
 use crate::api::body::who;
-use crate::api::elsewhere::FORWARDED;
+use crate::api::elsewhere::PassedOn;
 use crate::api::elsewhere::routed;
 use crate::api::error::ApiError;
 use crate::api::error::json;
@@ -48,10 +48,10 @@ pub async fn publish(
     request: Request,
 ) -> Result<Response, ApiError> {
     who(&state, request.headers(), &[TokenRole::Platform]).await?;
-    let forwarded = request.headers().contains_key(FORWARDED);
+    let passed_on = request.extensions().get::<PassedOn>().is_some();
     let Json(body) = Json::<Value>::from_request(request, &state).await?;
     let alone = body.is_object();
-    let elsewhere = state.elsewhere.as_ref().filter(|_| !forwarded);
+    let elsewhere = state.elsewhere.as_ref().filter(|_| !passed_on);
     let answer = match elsewhere {
         Some(elsewhere) => routed(&state.platforms, &**elsewhere, body).await,
         None => here(&state.platforms, body).await,

@@ -5,6 +5,8 @@ mod nodes;
 mod outbound;
 mod prepare;
 mod reception;
+mod shared;
+mod stopping;
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -15,10 +17,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::info;
 use tracing::warn;
 
 use crate::api::ApiLimits;
@@ -38,11 +38,13 @@ pub use crate::app::prepare::Prepared;
 pub use crate::app::prepare::Stores;
 pub use crate::app::prepare::prepare;
 use crate::app::reception::Reception;
-use crate::call::input::Input;
+use crate::app::shared::Linked;
+use crate::app::shared::link;
+use crate::app::shared::live_state;
+use crate::app::shared::sessions_health;
 use crate::cluster;
 use crate::cluster::Host;
 use crate::cluster::Link;
-use crate::cluster::LinkTls;
 use crate::config::Config;
 use crate::effects::World;
 use crate::effects::guarding::Guard;
@@ -53,8 +55,6 @@ use crate::engine::calls::Calls;
 use crate::engine::clock::Clock;
 use crate::files;
 use crate::health::Backends;
-use crate::health::SessionsHealth;
-use crate::health::SessionsState;
 use crate::lifecycle;
 use crate::lifecycle::Stops;
 use crate::limits;
@@ -76,11 +76,8 @@ use crate::push::socket::DesktopLimits;
 use crate::push::socket::DesktopParts;
 use crate::push::socket::Desktops;
 use crate::records::Records;
-use crate::records::sqlite::SqliteRecords;
 use crate::sessions::Sessions;
-use crate::sessions::memory::MemorySessions;
 use crate::sessions::shared::Node;
-use crate::sessions::shared::SharedCalls;
 use crate::sip::agent::Advertised;
 use crate::sip::agent::AgentConfig;
 use crate::sip::agent::TrunkRule;
@@ -92,10 +89,12 @@ use crate::web;
 
 /// Dropped tombstones a desktop may have missed before it gets a whole snapshot.
 const TOMBSTONES: usize = 4096;
-/// Intents remembered at the most.
-const INTENTS_MAX: usize = 100_000;
-/// How long BYEs may take on their way out after the calls have ended.
-const FAREWELL: Duration = Duration::from_millis(500);
+
+/// An entry is judged and settled within seconds; one that is open for so long was left.
+const OPEN_MAX_MS: u64 = 60_000;
+/// How often entries that were left are looked for, and how many are settled at once.
+const SWEPT_EVERY: Duration = Duration::from_secs(20);
+const SWEPT_AT_ONCE: usize = 256;
 
 /// The calendar, handed to those who may read it.
 type Wall = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -128,8 +127,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let (clock, wall) = clocks(&config);
     let (tasks, stops) = (TaskTracker::new(), Stops::default());
     let Stores { records, pins, local_key } = stores;
-    let sessions: Arc<dyn Sessions> = Arc::new(MemorySessions::new(INTENTS_MAX, Arc::clone(&wall)));
-    let shared: Option<Arc<dyn SharedCalls>> = None;
+    let (sessions, shared) = live_state(&config, &wall, &tasks, &stops).await?;
     let own = NodeId::try_from(format!("{:016x}", rand::random::<u64>()))?;
     let sharing = shared.as_ref().map(|_| Arc::new(Sharing::new(own.clone())));
     let hub = Hub::new(rand::random(), TOMBSTONES);
@@ -137,7 +135,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let calls_max = config.sip.max_calls.saturating_mul(4);
     let calls = Calls::new(calls_max, clock, tasks.clone(), stops.calls.clone());
     let world = Arc::new(World {
-        records: Arc::clone(&records) as Arc<dyn Records>,
+        records: Arc::clone(&records),
         sessions: Arc::clone(&sessions),
         pins,
         hub: Arc::clone(&hub),
@@ -192,6 +190,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         pages: web::pages().merge(outbound),
     };
     archive(&prepared, &*state.records).await?;
+    let swept = (Arc::clone(&state.records), Arc::clone(&state.clock));
     let (limits, app) = (state.limits, crate::api::router(state));
     if let Some(nodes) = &nodes {
         nodes.begin(&reception, &platforms, app.clone());
@@ -202,7 +201,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         tasks.spawn(serving);
     }
     tasks.spawn(crate::api::server::serve(http, app, limits, tasks.clone(), stops.sockets.clone()));
-    tasks.spawn(background(metrics, outbox, stops.sockets.clone()));
+    tasks.spawn(background(metrics, outbox, swept, stops.sockets.clone()));
     lifecycle::ready(&tasks, stops.sockets.clone());
     Ok(Running {
         http: http_address,
@@ -218,23 +217,6 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         stops,
         grace: config.shutdown.grace,
     })
-}
-
-/// Where other nodes' questions come in, before anybody is told of it.
-async fn link(config: &Config) -> anyhow::Result<Option<Linked>> {
-    let Some(cluster) = &config.cluster else { return Ok(None) };
-    let tls = LinkTls::load(cluster).context("[cluster]")?;
-    let named = || format!("cluster.listen: {}", cluster.listen);
-    let listener = TcpListener::bind(cluster.listen).await.with_context(named)?;
-    let address = cluster.address(listener.local_addr()?);
-    Ok(Some(Linked { listener, tls, address }))
-}
-
-/// Our end of the link between nodes.
-struct Linked {
-    listener: TcpListener,
-    tls: LinkTls,
-    address: String,
 }
 
 fn reception(
@@ -265,15 +247,6 @@ async fn archive(prepared: &Prepared, records: &dyn Records) -> anyhow::Result<(
         records.archive_profile(&profile.hash, &profile.name, &profile.text).await?;
     }
     Ok(())
-}
-
-/// How the session store is, where there is one outside the process.
-fn sessions_health(nodes: Option<Arc<Nodes>>) -> Option<SessionsHealth> {
-    let nodes = nodes?;
-    Some(Box::new(move || {
-        let health = nodes.health();
-        SessionsState { since: health.since, why: health.why }
-    }))
 }
 
 fn outbound_routes(
@@ -315,20 +288,35 @@ fn clocks(config: &Config) -> (Clock, Wall) {
 async fn background(
     metrics: metrics_exporter_prometheus::PrometheusHandle,
     outbox: Outbox,
+    (records, wall): (Arc<dyn Records>, Wall),
     stop: CancellationToken,
 ) {
-    tokio::join!(upkeep(metrics, stop.clone()), outbox.run(stop));
+    let sweeping = sweep(records, wall, stop.clone());
+    tokio::join!(upkeep(metrics, stop.clone()), outbox.run(stop), sweeping);
+}
+
+/// 5.15: an entry for which nobody came back counts as wrong, whichever node had reserved it.
+async fn sweep(records: Arc<dyn Records>, wall: Wall, stop: CancellationToken) {
+    let mut turn = tokio::time::interval(SWEPT_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = turn.tick() => {}
+        }
+        let before = Timestamp(wall().0.saturating_sub(OPEN_MAX_MS));
+        match records.settle_older_than(before, SWEPT_AT_ONCE).await {
+            Ok(0) => {}
+            Ok(settled) => warn!(settled, "PIN entries without a verdict counted as wrong"),
+            Err(error) => tracing::debug!(%error, "open PIN entries could not be looked for"),
+        }
+    }
 }
 
 /// What follows calls goes out beside the records, unless configured otherwise.
-fn outbox(
-    prepared: &Prepared,
-    records: &Arc<SqliteRecords>,
-    wall: &Wall,
-) -> anyhow::Result<Outbox> {
+fn outbox(prepared: &Prepared, records: &Arc<dyn Records>, wall: &Wall) -> anyhow::Result<Outbox> {
     let config = &prepared.config;
     let folder = prepared.paths().records.with_file_name("outbox");
-    let records = Arc::clone(records) as Arc<dyn Records>;
+    let records = Arc::clone(records);
     let outbox = Outbox::new(&config.outbox, &config.iam, folder, records, Arc::clone(wall));
     outbox.context("[outbox], [iam]")
 }
@@ -483,72 +471,5 @@ fn agent_config(config: &Config, local: SocketAddr) -> AgentConfig {
         max_legs: config.sip.max_calls,
         max_new_per_second: config.sip.max_calls_per_second,
         draining: false,
-    }
-}
-
-impl Running {
-    /// The line that says where we listen (contract §2).
-    #[must_use]
-    pub fn listening(&self) -> String {
-        let sip: Vec<_> = self.sip.iter().map(|address| format!("udp:{address}")).collect();
-        format!("listening http={} sip={}", self.http, sip.join(","))
-    }
-
-    /// Cuts a soft stop short: every call ends now.
-    #[must_use]
-    pub fn cut_short(&self) -> CancellationToken {
-        self.stops.calls.clone()
-    }
-
-    /// Calls that can go on without this node go on at another.
-    async fn hand_off(&self) {
-        let Some(nodes) = &self.nodes else { return };
-        let mut calls = self.calls.all();
-        // One that waits for a store or a worker is let finish.
-        calls.retain(|call| call.reached().borrow().progress.settled);
-        let taken = nodes.hand_off(calls.iter().map(|call| call.id().clone()).collect()).await;
-        for call in calls.iter().filter(|call| taken.contains(call.id())) {
-            // One that is over by now needs no word.
-            let _ = call.send(Input::Disowned);
-        }
-        if !taken.is_empty() {
-            info!(calls = taken.len(), "other nodes go on with these calls");
-        }
-    }
-
-    /// Stops: no new calls, those with the machine finish within the grace period, then all end.
-    pub async fn stop(self) {
-        lifecycle::stopping();
-        self.stops.drain.cancel();
-        self.gauges.iter().for_each(|gauge| gauge.drain());
-        let patience = Instant::now() + self.grace;
-        let busy = || {
-            let legs = self.gauges.iter().map(|gauge| gauge.legs()).sum::<usize>();
-            legs + self.platforms.busy()
-        };
-        if busy() > 0 {
-            info!(calls = busy(), grace_s = self.grace.as_secs(), "draining");
-        }
-        while busy() > 0 && Instant::now() < patience && !self.stops.calls.is_cancelled() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        self.stops.desktops.cancel();
-        self.hand_off().await;
-        self.stops.calls.cancel();
-        let settled = async {
-            while !self.calls.is_empty() || busy() > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let _ = tokio::time::timeout(FAREWELL, settled).await;
-        if let Some(nodes) = &self.nodes {
-            nodes.tell_everything().await;
-            nodes.leave().await;
-        }
-        self.stops.sockets.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await.is_err() {
-            warn!("some tasks did not end in time");
-        }
     }
 }

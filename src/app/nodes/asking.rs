@@ -4,18 +4,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Body;
-use axum::http::Request as HttpRequest;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
-use hyper::service::Service;
-use hyper_util::service::TowerToHyperService;
 use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::api::elsewhere::Elsewhere;
-use crate::api::elsewhere::FORWARDED;
 use crate::api::elsewhere::Place;
+use crate::api::elsewhere::answer;
 use crate::api::error::ApiError;
 use crate::app::nodes::Nodes;
 use crate::call::request::Asker;
@@ -44,8 +41,6 @@ const STORE_WITHIN: Duration = Duration::from_millis(100);
 const REQUEST_WITHIN: Duration = Duration::from_secs(9);
 /// Events wait for their calls to settle.
 const EVENTS_WITHIN: Duration = Duration::from_secs(7);
-/// A REST answer is no larger.
-const REST_MAX: usize = 512 * 1024;
 
 impl Nodes {
     /// Asks a node directly. One without a lease is gone: its calls are about to be taken over.
@@ -116,30 +111,6 @@ impl Nodes {
         // A store that does not answer forgets the lease by itself.
         let _ = timeout(Link::WAIT, self.store.leave(&self.own.id)).await;
     }
-
-    async fn answer_rest(&self, rest: Rest) -> Option<RestTold> {
-        let router = self.router()?;
-        let mut request = HttpRequest::builder()
-            .method(rest.method.as_str())
-            .uri(&rest.path_and_query)
-            .header(FORWARDED, "1");
-        if let Some(token) = &rest.authorization {
-            request = request.header(header::AUTHORIZATION, token.expose());
-        }
-        if let Some(kind) = &rest.content_type {
-            request = request.header(header::CONTENT_TYPE, kind);
-        }
-        let request = request.body(Body::from(rest.body.expose().to_owned())).ok()?;
-        let Ok(response) = TowerToHyperService::new(router).call(request).await;
-        let (head, body) = response.into_parts();
-        let body = axum::body::to_bytes(body, REST_MAX).await.ok()?;
-        let kind = head.headers.get(header::CONTENT_TYPE);
-        Some(RestTold {
-            status: head.status.as_u16(),
-            content_type: kind.and_then(|kind| kind.to_str().ok()).map(str::to_owned),
-            body: String::from_utf8(body.to_vec()).ok()?,
-        })
-    }
 }
 
 #[async_trait]
@@ -166,7 +137,10 @@ impl Host for Nodes {
                 Some(Own { version, json }) => Some(Sight { version, json }),
                 None => None,
             }),
-            Ask::Rest(rest) => self.answer_rest(rest).await.map_or(Told::NotHere, Told::Rest),
+            Ask::Rest(rest) => match self.router() {
+                Some(router) => answer(router, rest).await.map_or(Told::NotHere, Told::Rest),
+                None => Told::NotHere,
+            },
             Ask::Take(calls) => match self.this() {
                 Some(nodes) => Told::Taken(nodes.adopt_all(&from, calls).await),
                 None => Told::NotHere,

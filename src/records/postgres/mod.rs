@@ -12,6 +12,8 @@ mod outbox;
 mod registry;
 mod schema;
 mod security;
+#[cfg(test)]
+mod stories;
 mod tls;
 mod url;
 
