@@ -11,6 +11,12 @@ pub mod link;
 pub mod server;
 pub mod tls;
 
+#[cfg(test)]
+#[path = "../../tests/servers/certificates.rs"]
+mod certificates;
+#[cfg(test)]
+mod stories;
+
 use async_trait::async_trait;
 use axum::body::Bytes;
 use zeroize::Zeroizing;

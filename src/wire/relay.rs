@@ -461,3 +461,305 @@ impl Write for Wiped {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::call::effect::Prompt;
+    use crate::call::input::TransferTo;
+    use crate::call::request::PartySaid;
+    use crate::call::request::ProofResult;
+    use crate::model::auth::Authentication;
+    use crate::model::caller::CallerClass;
+    use crate::model::party::PartyRole;
+    use crate::outbound::Method;
+    use crate::wire::directive::Directive;
+    use crate::wire::directive::Order;
+    use crate::wire::events::CallAnswer;
+    use crate::wire::events::Rejected;
+
+    fn name<N: std::str::FromStr<Err: fmt::Debug>>(text: &str) -> N {
+        text.parse().expect("a name")
+    }
+
+    /// Everything a request holds, secrets too.
+    fn all_of(request: &Request) -> Value {
+        serde_json::to_value(Written(request)).expect("JSON")
+    }
+
+    fn there_and_back(request: Request) -> Request {
+        let asker = Asker { agent: name("alice"), supervisor: true, groups: vec!["gich".into()] };
+        let ask = Ask::Request { call: name("c1"), asker: asker.clone(), request };
+        let (from, read) = Ask::read(&ask.to_json(&name("node-1"))).expect("a question");
+        assert_eq!(from.as_str(), "node-1");
+        match read {
+            Ask::Request { call, asker: read, request } => {
+                assert_eq!((call.as_str(), read), ("c1", asker));
+                request
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn secret() -> impl Strategy<Value = SecretText> {
+        ".{0,40}".prop_map(SecretText::new)
+    }
+
+    fn names<N: std::str::FromStr<Err: fmt::Debug> + fmt::Debug>() -> impl Strategy<Value = N> {
+        "[^\\p{Cc}]{1,30}".prop_map(|text: String| name(&text))
+    }
+
+    fn party() -> impl Strategy<Value = Request> {
+        let role = prop_oneof![
+            Just(PartyRole::Client),
+            Just(PartyRole::Representative),
+            Just(PartyRole::ThirdParty),
+            Just(PartyRole::Employer),
+            Just(PartyRole::Other),
+        ];
+        let said = (role, prop::option::of(names()), any::<Option<bool>>(), any::<Option<bool>>());
+        said.prop_map(|(role, customer, client_present, permission)| {
+            Request::SetParty(PartySaid { role, customer, client_present, permission })
+        })
+    }
+
+    fn transfer() -> impl Strategy<Value = Request> {
+        // `queue:` before a name is how the contract tells a queue from an agent.
+        let agent =
+            names().prop_filter("a queue", |agent: &AgentId| !agent.as_str().starts_with("queue:"));
+        let to =
+            prop_oneof![agent.prop_map(TransferTo::Agent), names().prop_map(TransferTo::Queue),];
+        (to, any::<bool>()).prop_map(|(to, warm)| Request::Transfer { to, warm })
+    }
+
+    fn any_request() -> impl Strategy<Value = Request> {
+        let text = || "[a-z].{0,60}";
+        let method = prop_oneof![
+            Just(None),
+            Just(Some(Method::App)),
+            Just(Some(Method::Letter)),
+            Just(Some(Method::CallBack)),
+            Just(Some(Method::Waive)),
+        ];
+        let result = prop_oneof![
+            Just(ProofResult::Accepted),
+            Just(ProofResult::Declined),
+            Just(ProofResult::CallBack),
+        ];
+        let plain = prop_oneof![
+            Just(Request::Claim),
+            Just(Request::Release),
+            Just(Request::CollectPin),
+            Just(Request::CancelPin),
+            Just(Request::Finish),
+            Just(Request::Acknowledge),
+        ];
+        let asked = prop_oneof![
+            secret().prop_map(Request::Password),
+            names().prop_map(Request::Reveal),
+            (names(), any::<bool>())
+                .prop_map(|(question, correct)| Request::Mark { question, correct }),
+            (names(), secret()).prop_map(|(question, value)| Request::Answer { question, value }),
+            any::<bool>().prop_map(|accepted| Request::OfferCallback { accepted }),
+            method.prop_map(Request::Prove),
+            result.prop_map(Request::Proof),
+        ];
+        let said = prop_oneof![
+            text().prop_map(|details| Request::ReportBogus { details }),
+            text().prop_map(|reason| Request::ResetSecurity { reason }),
+            text().prop_map(|reason| Request::Unblock { reason }),
+            (".{1,30}", prop::option::of(".{0,60}"))
+                .prop_map(|(outcome, note)| Request::WrapUp { outcome, note }),
+        ];
+        prop_oneof![plain, asked, said, party(), transfer()]
+    }
+
+    /// Does not compile when a request is added: `any_request` has to make it, too.
+    const fn made(request: &Request) -> bool {
+        match request {
+            Request::Claim
+            | Request::Release
+            | Request::CollectPin
+            | Request::CancelPin
+            | Request::SetParty(_)
+            | Request::Password(_)
+            | Request::Reveal(_)
+            | Request::Mark { .. }
+            | Request::Answer { .. }
+            | Request::Finish
+            | Request::OfferCallback { .. }
+            | Request::ReportBogus { .. }
+            | Request::Prove(_)
+            | Request::Proof(_)
+            | Request::Transfer { .. }
+            | Request::ResetSecurity { .. }
+            | Request::Unblock { .. }
+            | Request::Acknowledge
+            | Request::WrapUp { .. } => true,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn d06_every_request_of_a_desktop_reaches_another_node_unchanged(request in any_request()) {
+            prop_assert!(made(&request));
+            let before = all_of(&request);
+            prop_assert_eq!(all_of(&there_and_back(request)), before);
+        }
+
+        #[test]
+        fn p10_no_bytes_of_another_node_make_the_reader_panic(
+            text in prop::collection::vec(any::<u8>(), 0..200),
+            rest in ".{0,80}",
+        ) {
+            let _ = (Ask::read(&text), Told::read(&text));
+            let near = format!(r#"{{"v":1,"from":"n","ask":"request","told":"rest",{rest}"#);
+            let _ = (Ask::read(near.as_bytes()), Told::read(near.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn d06_the_words_are_those_of_desktops() {
+        let words = [
+            (Request::Claim, r#"{"type":"claim"}"#),
+            (
+                Request::Password(SecretText::new("x \" y".into())),
+                r#"{"type":"password","value":"x \" y"}"#,
+            ),
+            (
+                Request::Transfer { to: TransferTo::Queue(name("cards")), warm: true },
+                r#"{"type":"transfer","to":"queue:cards","warm":true}"#,
+            ),
+            (Request::Proof(ProofResult::CallBack), r#"{"type":"proof","result":"call_back"}"#),
+        ];
+        for (request, written) in words {
+            assert_eq!(serde_json::to_string(&Written(&request)).expect("JSON"), written);
+        }
+    }
+
+    #[test]
+    fn d06_the_other_questions_are_read_as_they_were_asked() {
+        let body = r#"{"purpose":"contact"}"#;
+        let rest = Rest {
+            method: "POST".into(),
+            path_and_query: "/v1/calls/c1/x?y=%20".into(),
+            authorization: Some(SecretText::new("Bearer t0ken".into())),
+            content_type: Some("application/json".into()),
+            body: SecretText::new(body.into()),
+        };
+        let event = json!({ "type": "digit_generated", "digit": "4", "n": 1.5, "x": [null, "ä"] });
+        for (ask, shown) in [
+            (Ask::Events(vec![event.clone(), json!(7)]), "Ask(events 2)"),
+            (Ask::Sight(name("c1")), "Ask(sight of c1)"),
+            (Ask::Take(vec![name("c1"), name("c2")]), "Ask(take 2)"),
+            (Ask::Rest(rest), "Ask(Rest(POST))"),
+        ] {
+            let text = ask.to_json(&name("node-1"));
+            let (_, read) = Ask::read(&text).expect("a question");
+            assert_eq!(format!("{read:?}"), shown);
+            assert_eq!(read.to_json(&name("node-1")), text);
+            match read {
+                Ask::Events(events) => assert_eq!(events, [event.clone(), json!(7)]),
+                Ask::Sight(call) => assert_eq!(call.as_str(), "c1"),
+                Ask::Take(calls) => assert_eq!(calls, [name("c1"), name("c2")]),
+                Ask::Rest(rest) => {
+                    let token = rest.authorization.as_ref().map(SecretText::expose);
+                    assert_eq!((token, rest.body.expose()), (Some("Bearer t0ken"), body));
+                    assert_eq!(rest.path_and_query, "/v1/calls/c1/x?y=%20");
+                }
+                Ask::Request { .. } => panic!("no request was asked"),
+            }
+        }
+    }
+
+    #[test]
+    fn d06_answers_are_read_as_they_were_given() {
+        let results = Refusal::ALL.into_iter().map(Err).chain([Ok(())]);
+        for result in results {
+            let Ok(Told::Done(read)) = Told::read(&Told::Done(result).to_json()) else {
+                panic!("{result:?}")
+            };
+            assert_eq!(read, result);
+        }
+        let sight = Sight { version: 7, json: r#"{"id":"c1"}"#.into() };
+        for sight in [Some(sight), None] {
+            let Ok(Told::Sight(read)) = Told::read(&Told::Sight(sight.clone()).to_json()) else {
+                panic!("{sight:?}")
+            };
+            assert_eq!(read, sight);
+        }
+        for content_type in [Some("application/json".to_owned()), None] {
+            let rest = RestTold { status: 404, content_type, body: "{}".into() };
+            let Ok(Told::Rest(read)) = Told::read(&Told::Rest(rest.clone()).to_json()) else {
+                panic!("{rest:?}")
+            };
+            assert_eq!(read, rest);
+        }
+        let taken = Told::read(&Told::Taken(vec![name("c1")]).to_json());
+        assert!(matches!(taken, Ok(Told::Taken(calls)) if calls == [name("c1")]));
+        assert!(matches!(Told::read(&Told::NotHere.to_json()), Ok(Told::NotHere)));
+    }
+
+    fn answer() -> Answer {
+        let order = Order::Collect { position: None, within: Duration::from_secs(8) };
+        let directive = Directive { version: 3, order, before: vec![Prompt::Reprompt] };
+        let call = CallAnswer {
+            call_id: name("p1"),
+            call: name("c1"),
+            class: Some(CallerClass::VerifiedNumber),
+            authentication: Authentication::PartiallyVerified,
+            directive,
+        };
+        let undecided = CallAnswer {
+            class: None,
+            directive: Directive { version: 0, order: Order::Wait, before: vec![] },
+            ..call.clone()
+        };
+        let rejected = Rejected::CODES.into_iter().enumerate().map(|(index, code)| Rejected {
+            index,
+            event_id: Some("e".into()).filter(|_| index > 0),
+            code,
+            message: "say it again".into(),
+        });
+        let rejected = rejected.collect();
+        Answer { accepted: 2, out_of_order: 1, calls: vec![call, undecided], rejected }
+    }
+
+    #[test]
+    fn d06_what_came_of_events_is_read_as_it_was_given() {
+        let Ok(Told::Events(read)) = Told::read(&Told::Events(answer()).to_json()) else {
+            panic!("events")
+        };
+        assert_eq!(read, answer());
+    }
+
+    #[test]
+    fn d06_another_version_is_said_and_not_guessed_at() {
+        let future = br#"{"v":2,"from":{"id":"n"},"ask":"fly","told":7}"#;
+        assert_eq!(Ask::read(future).err(), Some(Unreadable::Version(2)));
+        assert!(matches!(Told::read(future), Err(Unreadable::Version(2))));
+    }
+
+    #[test]
+    fn p11_what_cannot_be_read_is_not_repeated() {
+        for text in [
+            r#"{"v":1,"from":"n","ask":"request","call":"c","asker":{"agent":"a","supervisor":false,"groups":[]},"request":{"type":"password","value":90210}}"#,
+            r#"{"v":1,"from":"n","ask":"request","call":"c","asker":{"agent":"a","supervisor":false,"groups":[]},"request":{"type":"90210"}}"#,
+            r#"{"v":1,"from":"n","ask":"90210"}"#,
+            r#"{"v":"90210"}"#,
+            r#"{"v":1,"told":"done","refused":"90210"}"#,
+            r#"{"v":1,"told":"events","answer":{"accepted":"90210"}}"#,
+            "90210",
+        ] {
+            let (ask, told) = (Ask::read(text.as_bytes()), Told::read(text.as_bytes()));
+            let (ask, told) = (ask.expect_err("unreadable"), told.expect_err("unreadable"));
+            let said = format!("{ask} {ask:?} {told} {told:?}");
+            assert!(!said.contains("90210"), "{said}");
+        }
+    }
+}
