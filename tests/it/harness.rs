@@ -2,7 +2,9 @@
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
 pub(crate) mod call;
+pub(crate) mod cluster;
 pub(crate) mod desktop;
+pub(crate) mod gate;
 pub(crate) mod http;
 pub(crate) mod pcap;
 pub(crate) mod platform;

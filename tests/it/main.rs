@@ -1,6 +1,11 @@
 //! The daemon from outside: its files, its protocols, and whole calls.
 
+mod balancer;
+#[path = "../servers/certificates.rs"]
+mod certificates;
+mod cluster;
 mod config;
+mod d06_node_killed;
 mod desktop;
 mod events;
 mod faults;
@@ -9,22 +14,26 @@ mod hangups;
 mod harness;
 mod identity;
 mod intents;
+#[path = "../servers/kamailio.rs"]
+mod kamailio;
 mod leaks;
 mod load;
 mod lockout;
 mod p01_told_means_kept;
 mod p02_power_loss;
 mod p03_fsync_before_tell;
+mod p05_redis_may_vanish;
 mod p06_ledger_down;
 mod p07_desks_resume;
 mod p08_slow_desk;
 mod p11_no_secret_leaks;
-#[expect(dead_code, reason = "the library's tests use more of it")]
 #[path = "../servers/postgres.rs"]
 mod postgres;
 mod promises;
 mod proto;
 mod records_copy;
+#[path = "../servers/redis.rs"]
+mod redis_server;
 mod rows;
 mod secrets;
 mod sip;

@@ -1,5 +1,6 @@
 //! `countersign call` as the caller: it hears which position is asked.
 
+use std::net::SocketAddr;
 use std::process::Child;
 use std::process::Stdio;
 
@@ -18,7 +19,12 @@ pub(crate) fn place(daemon: &Daemon, arguments: &[&str]) -> Value {
 
 /// Places a call to the daemon.
 pub(crate) fn start(daemon: &Daemon, arguments: &[&str]) -> TestCall {
-    let to = format!("sip:+448000000000@{}", daemon.sip);
+    start_to(daemon, daemon.sip, arguments)
+}
+
+/// Places a call with the daemon's program and settings to somebody else: a balancer, or another node.
+pub(crate) fn start_to(daemon: &Daemon, to: SocketAddr, arguments: &[&str]) -> TestCall {
+    let to = format!("sip:+448000000000@{to}");
     let mut command = daemon.command(&["call", "--json", "--to", &to]);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     TestCall(Some(command.spawn().expect("the program runs")))
