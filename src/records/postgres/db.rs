@@ -31,11 +31,11 @@ use crate::records::RecordsError;
 use crate::records::postgres::journal;
 
 /// How long one piece of work may take with everything: connection, repeats, commit.
-const WORK_MAX: Duration = Duration::from_secs(10);
+const WORK_MAX: Duration = Duration::from_secs(15);
 /// How long a batch of many rows may take.
-const MUCH_WORK_MAX: Duration = Duration::from_secs(120);
+const MUCH_WORK_MAX: Duration = Duration::from_mins(2);
 /// How long a migration may take.
-const MIGRATION_MAX: Duration = Duration::from_secs(1200);
+const MIGRATION_MAX: Duration = Duration::from_mins(20);
 /// How often work is repeated that the database undid because of others.
 const AGAIN_MAX: u32 = 6;
 
