@@ -1,5 +1,7 @@
 //! A PostgreSQL server for this test process alone: made when the first test asks, gone when the
 //! process is gone, however it ends. Each test has a schema of its own in it.
+#![allow(clippy::allow_attributes, reason = "whether the next one is needed depends on the user")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 use std::hash::DefaultHasher;
 use std::hash::Hash;

@@ -31,11 +31,11 @@ use crate::records::RecordsError;
 use crate::records::postgres::journal;
 
 /// How long one piece of work may take with everything: connection, repeats, commit.
-const WORK_MAX: Duration = Duration::from_secs(10);
+const WORK_MAX: Duration = Duration::from_secs(15);
 /// How long a batch of many rows may take.
-const MUCH_WORK_MAX: Duration = Duration::from_secs(120);
+const MUCH_WORK_MAX: Duration = Duration::from_mins(2);
 /// How long a migration may take.
-const MIGRATION_MAX: Duration = Duration::from_secs(1200);
+const MIGRATION_MAX: Duration = Duration::from_mins(20);
 /// How often work is repeated that the database undid because of others.
 const AGAIN_MAX: u32 = 6;
 
@@ -97,9 +97,16 @@ impl Db {
     {
         let db = self.clone();
         within(WORK_MAX, async move {
-            let (outcome, died) = db.looked(&work).await?;
-            // A connection that died in the pool is noticed when it is used.
-            if outcome.is_err() && died { db.looked(&work).await?.0 } else { outcome }
+            let mut again = 0;
+            loop {
+                // A connection that died in the pool is noticed when it is used.
+                let (outcome, died) = db.looked(&work).await?;
+                if outcome.is_ok() || !died || again >= AGAIN_MAX {
+                    return outcome;
+                }
+                again += 1;
+                sleep(pause(again)).await;
+            }
         })
     }
 
@@ -114,8 +121,8 @@ impl Db {
     ) -> Result<(Result<T, RecordsError>, bool), RecordsError> {
         let mut tx = self.connect().await?;
         let outcome = work(&tx).await;
-        tx.client_is_clean = true;
-        let died = tx.client()?.is_closed();
+        let died = tx.elsewhere.load(Ordering::Relaxed) || tx.client()?.is_closed();
+        tx.client_is_clean = !died;
         Ok((outcome, died))
     }
 
@@ -133,7 +140,7 @@ impl Db {
             }
             drop(tx);
             again += 1;
-            sleep(Duration::from_millis(u64::from(4 * again * again))).await;
+            sleep(pause(again)).await;
         }
     }
 
@@ -143,6 +150,7 @@ impl Db {
             client: Some(client),
             client_is_clean: false,
             undone: AtomicBool::new(false),
+            elsewhere: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             notes: vec![],
         })
@@ -156,6 +164,8 @@ pub(super) struct Tx {
     client_is_clean: bool,
     /// The database undid the work because of others: repeat it.
     undone: AtomicBool,
+    /// This connection leads nowhere any more: the next one may.
+    elsewhere: AtomicBool,
     /// A statement failed: nothing of this transaction can be kept.
     failed: AtomicBool,
     notes: Vec<AuditEntry>,
@@ -214,10 +224,15 @@ impl Tx {
         }
         let outcome = match work(self).await {
             Ok(value) => self.commit().await.map(|()| value),
-            Err(error) => Err(error),
+            Err(error) => {
+                // Nothing is committed yet: another connection may do it.
+                self.undone.fetch_or(self.elsewhere.load(Ordering::Relaxed), Ordering::Relaxed);
+                Err(error)
+            }
         };
         // A rollback that fails leaves a connection that is not used again.
-        self.client_is_clean = outcome.is_ok() || self.script("ROLLBACK").await.is_ok();
+        let clean = outcome.is_ok() || self.script("ROLLBACK").await.is_ok();
+        self.client_is_clean = clean && !self.elsewhere.load(Ordering::Relaxed);
         outcome
     }
 
@@ -251,6 +266,15 @@ impl Tx {
         if error.code().is_some_and(|code| of_others.contains(code)) {
             self.undone.store(true, Ordering::Relaxed);
         }
+        // The server stops, or another one takes the writes now.
+        let gone = [
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CRASH_SHUTDOWN,
+        ];
+        if error.is_closed() || error.code().is_some_and(|code| gone.contains(code)) {
+            self.elsewhere.store(true, Ordering::Relaxed);
+        }
         Err(error.into())
     }
 }
@@ -276,6 +300,11 @@ pub(super) fn number<S: FromSqlOwned, T: TryFrom<S>>(
 ) -> Result<T, RecordsError> {
     let corrupt = |_| RecordsError::Corrupt(format!("column {name}"));
     T::try_from(column::<S>(row, name)?).map_err(corrupt)
+}
+
+/// How long others are given before the next try.
+fn pause(again: u32) -> Duration {
+    Duration::from_millis(u64::from(4 * again * again))
 }
 
 async fn within<T>(

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use tokio::time::timeout;
 use tokio_postgres::Client;
 use tokio_postgres::NoTls;
+use tokio_util::task::TaskTracker;
 
 use crate::account::Account;
 use crate::account::AccountFact;
@@ -55,7 +56,7 @@ async fn stranger(folder: &Path) -> Client {
         server.folder, server.port
     );
     let (client, connection) = tokio_postgres::connect(&address, NoTls).await.expect("connects");
-    tokio::task::spawn(connection);
+    TaskTracker::new().spawn(connection);
     client
 }
 

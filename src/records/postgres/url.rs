@@ -16,9 +16,10 @@ use crate::records::RecordsError;
 use crate::records::postgres::tls::MakeTls;
 use crate::records::postgres::tls::Roots;
 
-/// How long a connection may take to come up, and how long one waits for a free one.
+/// How long a connection may take to come up.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
-const WAIT_MAX: Duration = Duration::from_secs(3);
+/// How long work waits for a free connection. A call gives up sooner; what is to be counted still is.
+const WAIT_MAX: Duration = Duration::from_secs(8);
 /// A peer that is silently gone is noticed after about half a minute, in the middle of work sooner.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 const SILENCE_MAX: Duration = Duration::from_secs(8);
