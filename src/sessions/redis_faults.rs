@@ -150,6 +150,7 @@ async fn p05_a_slot_that_moves_while_calls_are_saved_loses_none() {
     stop.store(true, Ordering::Relaxed);
     let (version, failed) = saving.join_next().await.expect("one task").expect("no panic");
     assert!(failed.len() < 10, "of {version} failed: {failed:?}");
+    answers_again(&store).await;
     let last: Vec<_> = (0..64).map(|n| call(&format!("c-{n}"), "n-1", version + 1)).collect();
     let _ = store.save(last.clone()).await.expect("saved");
     let roll = store.roll(&node("n-1")).await.expect("read");
@@ -300,6 +301,32 @@ async fn who_may_not_sign_in_is_told_what_to_check() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_with_the_documented_rights_can_do_all() {
+    let server = Redis::start();
+    let documented = std::fs::read_to_string("config/countersign.toml").expect("the file");
+    let rights = documented.lines().find_map(|line| line.strip_prefix("#   ~")).expect("rights");
+    let rights = format!("~{rights}").replace("countersign:", "faults:");
+    let command: Vec<_> = ["ACL", "SETUSER", "cs", "on", ">pw"].into_iter().collect();
+    let _: String = server.ask(&[command, rights.split(' ').collect()].concat());
+    let store = open(lasting(&format!("redis://cs:pw@127.0.0.1:{}", server.port))).await;
+    store.probe().await.expect("answers");
+    let held = call("c-1", "n-1", 1);
+    let (one, two) = (node("n-1"), node("n-2"));
+    let _ = store.renew(&Node { id: one.clone(), address: "h:1".into() }).await.expect("renewed");
+    let _ = store.save(vec![held.clone()]).await.expect("saved");
+    let _ = store.touch(&one, vec![(id("c-1"), held.stamp)]).await.expect("touched");
+    assert_eq!(store.find(&general()).await.expect("found"), [id("c-1")]);
+    assert_eq!(store.claim(&held.platform, &one).await.expect("claimed"), one);
+    assert!(store.adopt(&id("c-1"), &one, &two).await.expect("answered").is_some());
+    assert_eq!(store.rolls().await.expect("read"), [two.clone()]);
+    store.remove(&two, vec![id("c-1")]).await.expect("removed");
+    store.leave(&one).await.expect("left");
+    let now = Clock::start().wall();
+    store.put_intent(handle(1), intent(now.after(Duration::from_mins(1)))).await.expect("kept");
+    assert!(store.cancel_intent(&handle(1)).await.expect("answered"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p11_redis_never_sees_a_handle() {
     let server = Redis::start();
     let store = open(lasting(&server.url())).await;
@@ -346,6 +373,9 @@ async fn how_fast_states_are_saved() {
         times.sort_unstable();
         let (half, most) = (times[200], times[396]);
         eprintln!("{size:>4} states: {rate:>6} states/s, p50 {half:?}, p99 {most:?}");
+        let stats: String = server.ask(&["INFO", "commandstats"]);
+        stats.lines().filter(|line| line.contains("eval")).for_each(|line| eprintln!("{line}"));
+        let _: String = server.ask(&["CONFIG", "RESETSTAT"]);
     }
 }
 
