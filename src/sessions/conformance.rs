@@ -49,9 +49,9 @@ type Pair = (Arc<dyn Both>, Arc<dyn Both>);
 
 /// Times of a test: what ends does so within it.
 const TIMES: Times = Times {
-    call: Duration::from_secs(3),
-    lease: Duration::from_secs(2),
-    claim: Duration::from_secs(2),
+    call: Duration::from_secs(5),
+    lease: Duration::from_secs(3),
+    claim: Duration::from_secs(3),
 };
 
 pub(super) const INTENTS_MAX: usize = 150;

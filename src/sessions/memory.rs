@@ -18,7 +18,7 @@ use crate::sessions::Redeemed;
 use crate::sessions::Sessions;
 use crate::sessions::SessionsError;
 use crate::sessions::listeners::Listeners;
-use crate::sessions::memory_calls::Shelf;
+use crate::sessions::memory_calls::Shared;
 use crate::sessions::shared::Times;
 
 /// The embedded session store.
@@ -27,7 +27,7 @@ pub struct MemorySessions {
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     intents: Mutex<Intents>,
     pub(super) times: Times,
-    shelf: Mutex<Shelf>,
+    shared: Mutex<Shared>,
     pub(super) listeners: Listeners,
 }
 
@@ -52,7 +52,7 @@ impl MemorySessions {
             clock,
             intents: Mutex::default(),
             times: Times::default(),
-            shelf: Mutex::default(),
+            shared: Mutex::default(),
             listeners: Listeners::default(),
         }
     }
@@ -68,8 +68,8 @@ impl MemorySessions {
     }
 
     /// As with the intents.
-    pub(super) fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic elsewhere leaves the map whole: every change of it is complete in itself.

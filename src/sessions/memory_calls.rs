@@ -28,7 +28,7 @@ const CLAIMS_MAX: usize = 100_000;
 
 /// Calls, nodes and claims, each with the time at which it ends.
 #[derive(Default)]
-pub(super) struct Shelf {
+pub(super) struct Shared {
     calls: HashMap<CallId, Until<SharedCall>>,
     nodes: BTreeMap<NodeId, Until<String>>,
     claims: HashMap<PlatformKey, Until<NodeId>>,
@@ -41,7 +41,7 @@ struct Until<T> {
     end: Timestamp,
 }
 
-impl Shelf {
+impl Shared {
     /// A call that has not ended.
     fn call(&mut self, id: &CallId, now: Timestamp) -> Option<&mut Until<SharedCall>> {
         self.calls.get_mut(id).filter(|kept| kept.end > now)
@@ -81,9 +81,9 @@ impl SharedCalls for MemorySessions {
         }
         let now = self.now();
         let end = now.after(self.times.call);
-        let mut shelf = self.shelf();
+        let mut shared = self.shared();
         let mut save = |call: SharedCall| {
-            if let Some(kept) = shelf.call(&call.id, now) {
+            if let Some(kept) = shared.call(&call.id, now) {
                 if kept.value.owner != call.owner && kept.value.stamp.term >= call.stamp.term {
                     return Saved::Lost(kept.value.owner.clone());
                 }
@@ -93,7 +93,7 @@ impl SharedCalls for MemorySessions {
                 }
             }
             self.listeners.tell(&Change::Call(Box::new(call.clone())));
-            shelf.calls.insert(call.id.clone(), Until { value: call, end });
+            shared.calls.insert(call.id.clone(), Until { value: call, end });
             Saved::Kept
         };
         Ok(calls.into_iter().map(&mut save).collect())
@@ -106,8 +106,8 @@ impl SharedCalls for MemorySessions {
     ) -> Result<Vec<Touched>, SessionsError> {
         let now = self.now();
         let end = now.after(self.times.call);
-        let mut shelf = self.shelf();
-        let mut touch = |(id, stamp): (CallId, Stamp)| match shelf.call(&id, now) {
+        let mut shared = self.shared();
+        let mut touch = |(id, stamp): (CallId, Stamp)| match shared.call(&id, now) {
             Some(kept) if kept.value.owner != *owner && kept.value.stamp.term >= stamp.term => {
                 Touched::Lost(kept.value.owner.clone())
             }
@@ -121,10 +121,10 @@ impl SharedCalls for MemorySessions {
     }
 
     async fn remove(&self, owner: &NodeId, calls: Vec<CallId>) -> Result<(), SessionsError> {
-        let mut shelf = self.shelf();
+        let mut shared = self.shared();
         for id in calls {
-            if shelf.calls.get(&id).is_none_or(|kept| kept.value.owner == *owner) {
-                shelf.calls.remove(&id);
+            if shared.calls.get(&id).is_none_or(|kept| kept.value.owner == *owner) {
+                shared.calls.remove(&id);
                 self.listeners.tell(&Change::Gone(id));
             }
         }
@@ -133,19 +133,19 @@ impl SharedCalls for MemorySessions {
 
     async fn call(&self, id: &CallId) -> Result<Option<SharedCall>, SessionsError> {
         let now = self.now();
-        Ok(self.shelf().call(id, now).map(|kept| kept.value.clone()))
+        Ok(self.shared().call(id, now).map(|kept| kept.value.clone()))
     }
 
     async fn find(&self, index: &Index) -> Result<Vec<CallId>, SessionsError> {
         let now = self.now();
         let found = |call: &&SharedCall| index.leads_to(call);
-        Ok(self.shelf().live(now).filter(found).map(|call| call.id.clone()).collect())
+        Ok(self.shared().live(now).filter(found).map(|call| call.id.clone()).collect())
     }
 
     async fn roll(&self, node: &NodeId) -> Result<HashMap<CallId, Stamp>, SessionsError> {
         let now = self.now();
-        let shelf = self.shelf();
-        let calls = shelf.live(now).filter(|call| call.owner == *node);
+        let shared = self.shared();
+        let calls = shared.live(now).filter(|call| call.owner == *node);
         Ok(calls.map(|call| (call.id.clone(), call.stamp)).collect())
     }
 
@@ -156,51 +156,51 @@ impl SharedCalls for MemorySessions {
         to: &NodeId,
     ) -> Result<Option<SharedCall>, SessionsError> {
         let now = self.now();
-        let mut shelf = self.shelf();
-        let Some(kept) = shelf.call(id, now).filter(|kept| kept.value.owner == *from) else {
+        let mut shared = self.shared();
+        let Some(kept) = shared.call(id, now).filter(|kept| kept.value.owner == *from) else {
             return Ok(None);
         };
         kept.end = now.after(self.times.call);
         kept.value.owner = to.clone();
         kept.value.stamp.term += 1;
         let call = kept.value.clone();
-        shelf.claim(call.platform.clone(), to.clone(), (now, now.after(self.times.claim)));
+        shared.claim(call.platform.clone(), to.clone(), (now, now.after(self.times.claim)));
         self.listeners.tell(&Change::Call(Box::new(call.clone())));
         Ok(Some(call))
     }
 
     async fn claim(&self, key: &PlatformKey, node: &NodeId) -> Result<NodeId, SessionsError> {
         let now = self.now();
-        let mut shelf = self.shelf();
-        if let Some(claim) = shelf.claims.get(key).filter(|claim| claim.end > now) {
+        let mut shared = self.shared();
+        if let Some(claim) = shared.claims.get(key).filter(|claim| claim.end > now) {
             return Ok(claim.value.clone());
         }
-        shelf.claim(key.clone(), node.clone(), (now, now.after(self.times.claim)));
+        shared.claim(key.clone(), node.clone(), (now, now.after(self.times.claim)));
         Ok(node.clone())
     }
 
     async fn renew(&self, node: &Node) -> Result<Vec<Node>, SessionsError> {
         let now = self.now();
-        let mut shelf = self.shelf();
-        shelf.forget_old(now);
+        let mut shared = self.shared();
+        shared.forget_old(now);
         self.listeners.remind();
         let lease = Until { value: node.address.clone(), end: now.after(self.times.lease) };
-        shelf.nodes.insert(node.id.clone(), lease);
-        let live = shelf.nodes.iter();
+        shared.nodes.insert(node.id.clone(), lease);
+        let live = shared.nodes.iter();
         Ok(live.map(|(id, kept)| Node { id: id.clone(), address: kept.value.clone() }).collect())
     }
 
     async fn rolls(&self) -> Result<Vec<NodeId>, SessionsError> {
         let now = self.now();
-        let shelf = self.shelf();
-        let mut nodes: Vec<_> = shelf.live(now).map(|call| call.owner.clone()).collect();
+        let shared = self.shared();
+        let mut nodes: Vec<_> = shared.live(now).map(|call| call.owner.clone()).collect();
         nodes.sort_unstable();
         nodes.dedup();
         Ok(nodes)
     }
 
     async fn leave(&self, node: &NodeId) -> Result<(), SessionsError> {
-        self.shelf().nodes.remove(node);
+        self.shared().nodes.remove(node);
         Ok(())
     }
 

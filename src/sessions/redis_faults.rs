@@ -13,6 +13,9 @@ use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio::time::sleep;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::engine::clock::Clock;
 use crate::sessions::Redeemed;
@@ -42,7 +45,7 @@ use crate::sessions::shared::Times;
 use crate::sessions::shared::Touched;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p05_a_redis_that_comes_back_empty_is_used_again_and_nobody_waited() {
+async fn p5_a_redis_that_comes_back_empty_is_used_again_and_nobody_waited() {
     let mut server = Redis::start();
     let store = open(lasting(&server.url())).await;
     let mut changes = store.changes().await.expect("listens");
@@ -67,7 +70,7 @@ async fn p05_a_redis_that_comes_back_empty_is_used_again_and_nobody_waited() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p05_a_redis_that_is_not_there_at_start_is_found_when_it_comes() {
+async fn p5_a_redis_that_is_not_there_at_start_is_found_when_it_comes() {
     let mut server = Redis::start();
     server.stop();
     let settings =
@@ -79,7 +82,7 @@ async fn p05_a_redis_that_is_not_there_at_start_is_found_when_it_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p05_a_redis_that_hangs_costs_nobody_more_than_their_patience() {
+async fn p5_a_redis_that_hangs_costs_nobody_more_than_their_patience() {
     let server = Redis::start();
     let quick = Duration::from_millis(100);
     let store = open(RedisSettings { quick, behind: quick, ..lasting(&server.url()) }).await;
@@ -94,7 +97,7 @@ async fn p05_a_redis_that_hangs_costs_nobody_more_than_their_patience() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p05_a_failover_by_sentinel_is_followed() {
+async fn p5_a_failover_by_sentinel_is_followed() {
     let mut trio = Trio::start();
     let store = open(lasting(&trio.url())).await;
     let mut changes = store.changes().await.expect("listens");
@@ -116,7 +119,7 @@ async fn p05_a_failover_by_sentinel_is_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p05_a_slot_that_moves_while_calls_are_saved_loses_none() {
+async fn p5_a_slot_that_moves_while_calls_are_saved_loses_none() {
     let cluster = Cluster::start();
     let store = Arc::new(open(lasting(&cluster.url())).await);
     let (stop, rounds) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -150,6 +153,7 @@ async fn p05_a_slot_that_moves_while_calls_are_saved_loses_none() {
     stop.store(true, Ordering::Relaxed);
     let (version, failed) = saving.join_next().await.expect("one task").expect("no panic");
     assert!(failed.len() < 10, "of {version} failed: {failed:?}");
+    answers_again(&store).await;
     let last: Vec<_> = (0..64).map(|n| call(&format!("c-{n}"), "n-1", version + 1)).collect();
     let _ = store.save(last.clone()).await.expect("saved");
     let roll = store.roll(&node("n-1")).await.expect("read");
@@ -161,7 +165,7 @@ async fn p05_a_slot_that_moves_while_calls_are_saved_loses_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p05_an_emptied_cluster_is_filled_again() {
+async fn p5_an_emptied_cluster_is_filled_again() {
     let cluster = Cluster::start();
     let store = open(lasting(&cluster.url())).await;
     let calls: Vec<_> = (0..32).map(|n| call(&format!("c-{n}"), "n-1", 1)).collect();
@@ -178,7 +182,44 @@ async fn p05_an_emptied_cluster_is_filled_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p05_what_is_not_ours_under_our_keys_is_written_over() {
+async fn p5_a_cluster_whose_masters_restart_is_used_again() {
+    let mut cluster = Cluster::start();
+    let store = open(lasting(&cluster.url())).await;
+    let calls =
+        |version| (0..32).map(|n| call(&format!("c-{n}"), "n-1", version)).collect::<Vec<_>>();
+    let _ = store.save(calls(1)).await.expect("saved");
+    let saves_again = async |version| {
+        for _ in 0..600 {
+            if store.save(calls(version)).await.is_ok() {
+                break;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        for held in calls(version) {
+            assert_eq!(store.call(&held.id).await.expect("read"), Some(held));
+        }
+    };
+    cluster.servers[1].stop();
+    let asked = Instant::now();
+    assert!(store.save(calls(2)).await.is_err());
+    assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
+    cluster.servers[1].start_again(With::WhatItHad);
+    saves_again(2).await;
+    for server in &mut cluster.servers {
+        server.stop();
+    }
+    for _ in 0..5 {
+        assert!(store.save(calls(3)).await.is_err());
+    }
+    for server in &mut cluster.servers {
+        server.start_again(With::WhatItHad);
+    }
+    saves_again(3).await;
+    answers_again(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p5_what_is_not_ours_under_our_keys_is_written_over() {
     let server = Redis::start();
     let store = open(lasting(&server.url())).await;
     let held = call("c-1", "n-1", 1);
@@ -222,7 +263,7 @@ async fn p05_what_is_not_ours_under_our_keys_is_written_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p05_a_full_redis_says_so_and_still_redeems() {
+async fn p5_a_full_redis_says_so_and_still_redeems() {
     let server = Redis::start();
     let store = open(lasting(&server.url())).await;
     let now = Clock::start().wall();
@@ -241,7 +282,7 @@ async fn p05_a_full_redis_says_so_and_still_redeems() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p05_a_lost_subscription_is_made_again_and_said() {
+async fn p5_a_lost_subscription_is_made_again_and_said() {
     let server = Redis::start();
     let store = open(lasting(&server.url())).await;
     let mut changes = store.changes().await.expect("listens");
@@ -254,7 +295,7 @@ async fn p05_a_lost_subscription_is_made_again_and_said() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p05_a_server_that_keeps_nobody_is_not_stormed() {
+async fn p5_a_server_that_keeps_nobody_is_not_stormed() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("a port").port();
     let visits = Arc::new(AtomicUsize::new(0));
@@ -297,6 +338,53 @@ async fn who_may_not_sign_in_is_told_what_to_check() {
         }
         assert!(said.contains(hint) && !said.contains("wrong"), "{said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tasks_end_when_they_are_told_to() {
+    let mut server = Redis::start();
+    for there in [true, false] {
+        if !there {
+            server.stop();
+        }
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let clock = Clock::start();
+        let patience = Duration::from_millis(500);
+        let settings = RedisSettings { connecting: patience, ..lasting(&server.url()) };
+        let opened = RedisSessions::open(settings, Arc::new(move || clock.wall()), &tasks, &stop);
+        let store = opened.await.expect("opens");
+        tasks.close();
+        assert_eq!(tasks.len(), 2);
+        stop.cancel();
+        timeout(Duration::from_secs(5), tasks.wait()).await.expect("they end");
+        assert!(store.probe().await.is_err(), "nothing is heard any more");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_with_the_documented_rights_can_do_all() {
+    let server = Redis::start();
+    let documented = std::fs::read_to_string("config/countersign.toml").expect("the file");
+    let rights = documented.lines().find_map(|line| line.strip_prefix("#   ~")).expect("rights");
+    let rights = format!("~{rights}").replace("countersign:", "faults:");
+    let command: Vec<_> = ["ACL", "SETUSER", "cs", "on", ">pw"].into_iter().collect();
+    let _: String = server.ask(&[command, rights.split(' ').collect()].concat());
+    let store = open(lasting(&format!("redis://cs:pw@127.0.0.1:{}", server.port))).await;
+    store.probe().await.expect("answers");
+    let held = call("c-1", "n-1", 1);
+    let (one, two) = (node("n-1"), node("n-2"));
+    let _ = store.renew(&Node { id: one.clone(), address: "h:1".into() }).await.expect("renewed");
+    let _ = store.save(vec![held.clone()]).await.expect("saved");
+    let _ = store.touch(&one, vec![(id("c-1"), held.stamp)]).await.expect("touched");
+    assert_eq!(store.find(&general()).await.expect("found"), [id("c-1")]);
+    assert_eq!(store.claim(&held.platform, &one).await.expect("claimed"), one);
+    assert!(store.adopt(&id("c-1"), &one, &two).await.expect("answered").is_some());
+    assert_eq!(store.rolls().await.expect("read"), [two.clone()]);
+    store.remove(&two, vec![id("c-1")]).await.expect("removed");
+    store.leave(&one).await.expect("left");
+    let now = Clock::start().wall();
+    store.put_intent(handle(1), intent(now.after(Duration::from_mins(1)))).await.expect("kept");
+    assert!(store.cancel_intent(&handle(1)).await.expect("answered"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -346,6 +434,9 @@ async fn how_fast_states_are_saved() {
         times.sort_unstable();
         let (half, most) = (times[200], times[396]);
         eprintln!("{size:>4} states: {rate:>6} states/s, p50 {half:?}, p99 {most:?}");
+        let stats: String = server.ask(&["INFO", "commandstats"]);
+        stats.lines().filter(|line| line.contains("eval")).for_each(|line| eprintln!("{line}"));
+        let _: String = server.ask(&["CONFIG", "RESETSTAT"]);
     }
 }
 

@@ -263,7 +263,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn start() -> Self {
-        let args = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000"];
+        let args = ["--cluster-enabled", "yes", "--cluster-node-timeout", "15000"];
         let servers: Vec<_> = (0..3).map(|_| Redis::start_with(&args)).collect();
         let ranges = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
         for (epoch, (server, (first, last))) in servers.iter().zip(ranges).enumerate() {

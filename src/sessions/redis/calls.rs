@@ -167,18 +167,16 @@ impl RedisSessions {
                 std::iter::once(&self.call_ms).chain(calls).map(String::as_str).collect();
             orders.push(scripts::INDEX.order(&[key], &args));
         }
-        self.ask_leniently(orders).await.map(drop)
+        self.ask_leniently(orders, self.settings.behind).await.map(drop)
     }
 
     /// Another owner's name; one that is none is taken away, so that the next try succeeds.
     async fn owner(&self, id: &CallId, name: Option<String>) -> Result<NodeId, Fault> {
-        match name.and_then(|name| name.parse().ok()) {
-            Some(owner) => Ok(owner),
-            None => {
-                self.ask(Order::plain("DEL", &[&self.keys.call(id)])).await?;
-                Err(Fault::refused("an owner without a name"))
-            }
+        if let Some(owner) = name.and_then(|name| name.parse().ok()) {
+            return Ok(owner);
         }
+        self.ask(Order::plain("DEL", &[&self.keys.call(id)])).await?;
+        Err(Fault::refused("an owner without a name"))
     }
 
     async fn touch_batch(
@@ -271,7 +269,7 @@ impl RedisSessions {
                 Err(_) => gone.push(member),
             }
         }
-        let answers = self.ask_leniently(orders).await?;
+        let answers = self.ask_leniently(orders, self.settings.quick).await?;
         let mut found = Vec::new();
         for (id, answer) in ids.into_iter().zip(&answers) {
             match text::call(id.clone(), &text::texts(answer)) {
@@ -282,7 +280,7 @@ impl RedisSessions {
         if !gone.is_empty() {
             let args: Vec<_> = std::iter::once(&key).chain(&gone).map(String::as_str).collect();
             // Tidying up: what stays is found not to fit next time again.
-            let _ = self.ask_leniently(vec![Order::plain("SREM", &args)]).await;
+            let _ = self.ask(Order::plain("SREM", &args)).await;
         }
         Ok(found)
     }
@@ -302,7 +300,8 @@ impl RedisSessions {
             .filter_map(|node| node.parse().ok())
             .collect();
         let length = |node: &NodeId| Order::plain("HLEN", &[&self.keys.roll(node)]);
-        let lengths = self.ask_leniently(nodes.iter().map(length).collect()).await?;
+        let lengths =
+            self.ask_leniently(nodes.iter().map(length).collect(), self.settings.behind).await?;
         let has_calls = |length: &Value| matches!(length, Value::Int(calls) if *calls > 0);
         let (full, empty): (Vec<_>, Vec<_>) =
             nodes.into_iter().zip(lengths).partition(|(_, length)| has_calls(length));

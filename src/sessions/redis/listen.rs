@@ -38,12 +38,12 @@ impl Ear {
         loop {
             let heard = tokio::select! {
                 heard = self.hear_once(&mut made, &mut pause) => heard,
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => None,
             };
+            self.hears.send_replace(false);
             if heard.is_some() {
                 tracing::info!("no longer hears other nodes through Redis: connecting again");
             }
-            self.hears.send_replace(false);
             tokio::select! {
                 () = sleep(pause.next()) => {}
                 () = stop.cancelled() => return,

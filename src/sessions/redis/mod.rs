@@ -146,11 +146,15 @@ impl RedisSessions {
     }
 
     /// Many orders; where the key has a wrong type the answer is nothing.
-    async fn ask_leniently(&self, orders: Vec<Order>) -> Result<Vec<Value>, Fault> {
+    async fn ask_leniently(
+        &self,
+        orders: Vec<Order>,
+        within: Duration,
+    ) -> Result<Vec<Value>, Fault> {
         if orders.is_empty() {
             return Ok(Vec::new());
         }
-        let answers = self.link.ask_all(orders, self.settings.behind).await?;
+        let answers = self.link.ask_all(orders, within).await?;
         answers.into_iter().map(lenient).collect()
     }
 }
