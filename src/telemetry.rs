@@ -94,6 +94,8 @@ fn describe() {
             "Accounts whose challenges are left unanswered too often",
         ),
         ("countersign_intents_refused_total", "App intents that were not accepted, by reason"),
+        ("countersign_node_questions_total", "Questions to other nodes, by what came of them"),
+        ("countersign_node_connections_refused_total", "Connections by what is no node of ours"),
         ("countersign_desktop_conflated_total", "States a slow desktop was spared"),
     ] {
         describe_counter!(name, what);

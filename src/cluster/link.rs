@@ -10,6 +10,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use metrics::counter;
 use reqwest::Client;
 use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
@@ -32,6 +33,11 @@ use crate::wire::relay::Told;
 
 /// Questions to one peer at a time; further ones wait for a place.
 const IN_FLIGHT: usize = 64;
+/// The same for REST requests, of which many wait long for a directive: they stand in nobody's way.
+const REST_IN_FLIGHT: usize = 256;
+/// Connections older than this are let go when their questions are answered, so that certificates are
+/// looked at again.
+const AGE_MAX: Duration = Duration::from_mins(10);
 /// Peers whose places are remembered; beyond that those with nothing in flight are forgotten.
 const PEERS_MAX: usize = 256;
 /// A peer that has not taken the connection by then does not take it.
@@ -70,8 +76,33 @@ pub struct Link(Arc<Shared>);
 struct Shared {
     tls: LinkTls,
     own: NodeId,
-    client: Mutex<Option<(u64, Client)>>,
-    peers: Mutex<HashMap<String, Arc<Semaphore>>>,
+    client: Mutex<Option<Built>>,
+    peers: Mutex<HashMap<String, Places>>,
+}
+
+/// A client, and what it was made of.
+struct Built {
+    client: Client,
+    generation: u64,
+    at: Instant,
+}
+
+/// The places of one peer.
+struct Places {
+    rest: Arc<Semaphore>,
+    others: Arc<Semaphore>,
+}
+
+impl Places {
+    fn new() -> Self {
+        let (rest, others) = (Semaphore::new(REST_IN_FLIGHT), Semaphore::new(IN_FLIGHT));
+        Self { rest: Arc::new(rest), others: Arc::new(others) }
+    }
+
+    fn in_use(&self) -> bool {
+        self.rest.available_permits() < REST_IN_FLIGHT
+            || self.others.available_permits() < IN_FLIGHT
+    }
 }
 
 impl Link {
@@ -88,21 +119,34 @@ impl Link {
     /// Asks the node at `host:port`, and waits as long as this for a place and the answer. What may be
     /// repeated is asked once more when a connection broke.
     pub async fn ask(&self, address: &str, ask: Ask, wait: Duration) -> Result<Told, LinkError> {
-        let until = Instant::now() + wait;
+        let told = self.told(address, &ask, Instant::now() + wait).await;
+        let result = match &told {
+            Ok(_) => "answered",
+            Err(LinkError::NotSent(_)) => "not_sent",
+            Err(LinkError::NoAnswer(_)) => "no_answer",
+            Err(LinkError::Refused(_)) => "refused",
+        };
+        counter!("countersign_node_questions_total", "ask" => ask.word(), "result" => result)
+            .increment(1);
+        told
+    }
+
+    async fn told(&self, address: &str, ask: &Ask, until: Instant) -> Result<Told, LinkError> {
         let url = url(address).ok_or(LinkError::NotSent("its address is no host:port"))?;
         let body = wiped(ask.to_json(&self.0.own));
         if body.len() > ASK_MAX {
             return Err(LinkError::NotSent("the question is too large"));
         }
-        let place = timeout_at(until, self.place(address)).await;
+        let place = timeout_at(until, self.place(address, ask)).await;
         let _place = place.map_err(|_| LinkError::NotSent("too much is asked of it already"))?;
-        let first = self.once(&url, body.clone(), until).await;
-        match first {
-            Err(LinkError::NoAnswer(BROKEN)) if ask.may_be_repeated() => {
-                self.once(&url, body, until).await
-            }
-            other => other,
+        let mut told = self.once(&url, body.clone(), until).await;
+        if told.as_ref().is_err_and(|error| *error == BROKEN) && ask.may_be_repeated() {
+            told = self.once(&url, body, until).await;
         }
+        told.and_then(|told| {
+            let fits = told.fits(ask);
+            fits.then_some(told).ok_or(LinkError::NoAnswer("the answer is to another question"))
+        })
     }
 
     async fn once(&self, url: &Url, body: Bytes, until: Instant) -> Result<Told, LinkError> {
@@ -117,7 +161,7 @@ impl Link {
                 _ => return Err(LinkError::NoAnswer("it failed")),
             }
             let mut told = Zeroizing::new(Vec::new());
-            while let Some(part) = answer.chunk().await.map_err(|_| LinkError::NoAnswer(BROKEN))? {
+            while let Some(part) = answer.chunk().await.map_err(|_| BROKEN)? {
                 if told.len() + part.len() > TOLD_MAX {
                     return Err(LinkError::NoAnswer("the answer is too large"));
                 }
@@ -128,31 +172,34 @@ impl Link {
         timeout_at(until, exchange).await.unwrap_or(Err(LinkError::NoAnswer("it took too long")))
     }
 
-    /// A client with the certificates of now. Connections with older ones end with their questions.
+    /// A client with the certificates of now. Older connections end with their questions.
     async fn client(&self) -> Result<Client, LinkError> {
         let loaded = self.0.tls.current().await;
-        let mut client = lock(&self.0.client);
-        if let Some((generation, client)) = client.as_ref()
-            && *generation >= loaded.generation
-        {
-            return Ok(client.clone());
+        let now = Instant::now();
+        let mut built = lock(&self.0.client);
+        let good = built.as_ref().filter(|built| {
+            built.generation >= loaded.generation && now.duration_since(built.at) < AGE_MAX
+        });
+        if let Some(good) = good {
+            return Ok(good.client.clone());
         }
-        let fresh = build(&loaded).map_err(|error| {
+        let client = build(&loaded).map_err(|error| {
             tracing::error!(%error, "no client for the link");
             LinkError::NotSent("the certificates cannot be used")
         })?;
-        *client = Some((loaded.generation, fresh.clone()));
-        Ok(fresh)
+        let fresh = Built { client: client.clone(), generation: loaded.generation, at: now };
+        *built = Some(fresh);
+        Ok(client)
     }
 
-    async fn place(&self, address: &str) -> Option<OwnedSemaphorePermit> {
+    async fn place(&self, address: &str, ask: &Ask) -> Option<OwnedSemaphorePermit> {
         let places = {
             let mut peers = lock(&self.0.peers);
             if peers.len() >= PEERS_MAX && !peers.contains_key(address) {
-                peers.retain(|_, places| places.available_permits() < IN_FLIGHT);
+                peers.retain(|_, places| places.in_use());
             }
-            let places = peers.entry(address.to_owned());
-            Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT))))
+            let of = peers.entry(address.to_owned()).or_insert_with(Places::new);
+            Arc::clone(if matches!(ask, Ask::Rest(_)) { &of.rest } else { &of.others })
         };
         places.acquire_owned().await.ok()
     }
@@ -164,7 +211,7 @@ impl fmt::Debug for Link {
     }
 }
 
-const BROKEN: &str = "the connection broke";
+const BROKEN: LinkError = LinkError::NoAnswer("the connection broke");
 
 fn build(loaded: &Loaded) -> Result<Client, reqwest::Error> {
     Client::builder()
@@ -201,7 +248,7 @@ fn meaning(error: &reqwest::Error) -> LinkError {
     if error.is_connect() {
         return LinkError::NotSent("no connection");
     }
-    LinkError::NoAnswer(BROKEN)
+    BROKEN
 }
 
 /// In TLS 1.3 a client may send before it hears that its certificate was refused. Who refuses it has not

@@ -1,8 +1,12 @@
 //! The answering half: nodes alone get in, and what one asked is carried out to its end.
 
 use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -16,6 +20,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
+use metrics::counter;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -42,19 +47,22 @@ use crate::wire::relay::Ask;
 /// Connections that have not shown a certificate yet.
 const KNOCKING_MAX: usize = 256;
 /// Connections of nodes.
-const CONNECTIONS_MAX: usize = 1024;
+const CONNECTIONS_MAX: usize = 4096;
 /// Questions that are being carried out.
-const ASKED_MAX: usize = 1024;
+const ASKED_MAX: usize = 4096;
 /// How long a handshake may take.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 /// How long a connection may idle: longer than the asking side keeps it.
 const IDLE: Duration = Duration::from_mins(1);
+/// How long a connection may last before it has to show its certificate again: much longer than the
+/// asking side keeps it, so that none ends under a question.
+const AGE_MAX: Duration = Duration::from_hours(1);
 /// How long a question's body may take.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// How long an answer may take: longer than the longest wait for a directive.
 const ASKED_WITHIN: Duration = Duration::from_secs(30);
-/// How long open questions may go on after the stop.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// How long the last question of a connection may go on.
+const LAST_WITHIN: Duration = Duration::from_secs(5);
 /// How long a refused connection is listened to, so that its other side can read why.
 const LINGER: Duration = Duration::from_secs(1);
 /// The listener cannot take a connection now (out of file descriptors): the pause before the next try.
@@ -68,6 +76,7 @@ struct Door {
     stop: CancellationToken,
     places: Arc<Semaphore>,
     asked: Arc<Semaphore>,
+    refused: Arc<AtomicU64>,
 }
 
 /// Serves other nodes until `stop`; open questions are finished by tasks of the tracker.
@@ -81,7 +90,7 @@ pub async fn serve(
     let knocking = Arc::new(Semaphore::new(KNOCKING_MAX));
     let (places, asked) = (Semaphore::new(CONNECTIONS_MAX), Semaphore::new(ASKED_MAX));
     let (places, asked) = (Arc::new(places), Arc::new(asked));
-    let door = Door { tls, host, tasks, stop, places, asked };
+    let door = Door { tls, host, tasks, stop, places, asked, refused: Arc::default() };
     loop {
         let accepted = tokio::select! {
             biased;
@@ -137,14 +146,22 @@ impl Door {
                 Ok(stream) => return Some(stream),
                 Err(refused) => refused,
             };
-        let peer = stream.peer_addr().ok();
-        warn!(?peer, %error, "a connection was refused: no node of this cluster");
+        self.say_refused(stream.peer_addr().ok(), &error);
         // Closing at once would reset the connection under the alert that says why.
         let _ = stream.shutdown().await;
         let mut rest = [0; 4096];
         let drained = async { while stream.read(&mut rest).await.is_ok_and(|read| read > 0) {} };
         let _cut = timeout(LINGER, drained).await;
         None
+    }
+
+    /// Anybody can knock: the log does not fill with it.
+    fn say_refused(&self, peer: Option<SocketAddr>, error: &io::Error) {
+        counter!("countersign_node_connections_refused_total").increment(1);
+        let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        if refused.is_power_of_two() {
+            warn!(?peer, %error, refused, "a connection was refused: no node of this cluster");
+        }
     }
 
     async fn attend(&self, stream: TlsStream<TcpStream>) {
@@ -160,7 +177,8 @@ impl Door {
         let mut connection = pin!(connection);
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = self.stop.cancelled() => {}
+            () = sleep(AGE_MAX) => {}
             ended = &mut connection => {
                 if let Err(error) = ended {
                     debug!(%error, "connection of a node ended");
@@ -168,7 +186,8 @@ impl Door {
                 return;
             }
         }
-        let _cut = timeout(STOP_WITHIN, connection).await;
+        connection.as_mut().graceful_shutdown();
+        let _cut = timeout(LAST_WITHIN, connection).await;
     }
 
     async fn answer(self, request: Request<Incoming>) -> Response<Body> {

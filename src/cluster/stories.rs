@@ -71,6 +71,9 @@ async fn d06_two_nodes_ask_each_other_over_mutual_tls() {
         assert_eq!(asked.host.asked.load(Ordering::Relaxed), 6);
     }
     assert_eq!(two.host.from(), "node");
+    let told = one.ask(&two, Ask::Take(vec![name("confused")])).await;
+    let error = LinkError::NoAnswer("the answer is to another question");
+    assert_eq!(told.expect_err("no answer to this"), error);
 }
 
 #[tokio::test]
@@ -194,11 +197,17 @@ async fn d06_sixty_four_questions_to_a_peer_are_under_way_and_the_next_one_waits
     until(|| node.host.asked.load(Ordering::Relaxed) == 64).await;
     let told = node.link.ask(&node.address, sight("c1"), Duration::from_millis(100)).await;
     assert_eq!(told.expect_err("no place"), LinkError::NotSent("too much is asked of it already"));
-    // Another peer does not wait for this one.
+    // Who waits for a directive stands in nobody's way, nor does one peer in another's.
+    let (link, address) = (node.link.clone(), node.address.clone());
+    asking.spawn(async move { link.ask(&address, rest(), Duration::from_secs(20)).await });
+    until(|| node.host.asked.load(Ordering::Relaxed) == 65).await;
     assert!(node.ask(&other, sight("c1")).await.is_ok());
     node.host.gate.add_permits(1000);
     let answers = asking.join_all().await;
-    assert!(answers.iter().all(|told| matches!(told, Ok(Told::Sight(_)))), "{answers:?}");
+    assert!(
+        answers.iter().all(|told| matches!(told, Ok(Told::Sight(_) | Told::Rest(_)))),
+        "{answers:?}"
+    );
     assert!(node.ask(&node, sight("c1")).await.is_ok());
 }
 
@@ -462,6 +471,7 @@ impl Host for Scripted {
                 Told::Sight(Some(Sight { version: 7, json: "x".repeat(TOLD_MAX) }))
             }
             Ask::Sight(_) => Told::Sight(Some(Sight { version: 7, json: SECRETS[3].into() })),
+            Ask::Take(calls) if calls == [name("confused")] => Told::Done(Ok(())),
             Ask::Take(calls) => Told::Taken(calls),
             Ask::Rest(_) => {
                 Told::Rest(RestTold { status: 404, content_type: None, body: SECRETS[3].into() })

@@ -68,7 +68,7 @@ pub enum TlsError {
         /// The key's file.
         path: PathBuf,
         /// Why.
-        source: rustls::Error,
+        source: Box<rustls::Error>,
     },
     /// The CA's certificates cannot be used.
     #[error("{path}: cannot be used as a CA ({why})")]
@@ -90,7 +90,7 @@ pub enum TlsError {
         /// For whom it has to be made out.
         host: String,
         /// Why.
-        source: rustls::Error,
+        source: Box<rustls::Error>,
     },
 }
 
@@ -247,7 +247,7 @@ impl Read {
             .map_err(|why| no_ca(why.to_string()))?;
         let chain = certificates(&files.certificate, &self.certificate)?;
         files.acceptable(&chain, &*clients, &*servers)?;
-        let pair = |source| TlsError::Pair { path: files.key.clone(), source };
+        let pair = |why| TlsError::Pair { path: files.key.clone(), source: Box::new(why) };
         let server = self.server(files, &provider, clients, chain.clone())?.map_err(pair)?;
         let client = self.client(files, &provider, servers, chain)?.map_err(pair)?;
         let (server, client) = (Arc::new(server), Arc::new(client));
@@ -318,8 +318,9 @@ impl Files {
         clients: &dyn ClientCertVerifier,
         servers: &dyn ServerCertVerifier,
     ) -> Result<(), TlsError> {
-        let refused = |role, source| {
+        let refused = |role, why: rustls::Error| {
             let (path, host) = (self.certificate.clone(), self.host.clone());
+            let source = Box::new(why);
             TlsError::Unacceptable { path, role, host, source }
         };
         let Some((own, between)) = chain.split_first() else { return Ok(()) };

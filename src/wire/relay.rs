@@ -171,10 +171,11 @@ impl Ask {
     #[must_use]
     pub fn may_be_repeated(&self) -> bool {
         match self {
-            // Events carry ids; what is looked at stays as it is; a call is taken over once.
-            Self::Events(_) | Self::Sight(_) | Self::Take(_) => true,
+            // Events carry ids; what is looked at stays as it is.
+            Self::Events(_) | Self::Sight(_) => true,
             Self::Rest(rest) => rest.method == "GET",
-            Self::Request { .. } => false,
+            // Of a call that was taken over at the first asking, the second answer would not tell.
+            Self::Request { .. } | Self::Take(_) => false,
         }
     }
 }
@@ -213,6 +214,20 @@ impl fmt::Debug for RestTold {
 }
 
 impl Told {
+    /// Whether this is an answer to that question at all.
+    #[must_use]
+    pub const fn fits(&self, ask: &Ask) -> bool {
+        matches!(
+            (self, ask),
+            (Self::Done(_), Ask::Request { .. })
+                | (Self::Events(_), Ask::Events(_))
+                | (Self::Sight(_), Ask::Sight(_))
+                | (Self::Rest(_), Ask::Rest(_))
+                | (Self::Taken(_), Ask::Take(_))
+                | (Self::NotHere, _)
+        )
+    }
+
     /// The answer as this node sends it.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
