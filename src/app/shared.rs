@@ -6,6 +6,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
+use crate::app::Prepared;
 use crate::app::Wall;
 use crate::app::nodes;
 use crate::app::nodes::Nodes;
@@ -44,6 +45,32 @@ pub(super) async fn live_state(
     let redis = RedisSessions::open(settings, Arc::clone(wall), tasks, &stops.sockets).await;
     let redis = Arc::new(redis.context("[sessions]")?);
     Ok((Arc::clone(&redis) as Arc<dyn Sessions>, Some(redis)))
+}
+
+impl Prepared {
+    /// Whether the session store answers; `None`: it is in this process.
+    pub async fn reach_sessions(&self) -> Option<anyhow::Result<()>> {
+        self.config.stores.sessions.redis.as_ref()?;
+        let (_, wall) = super::clocks(&self.config);
+        let (tasks, stops) = (TaskTracker::new(), Stops::default());
+        let reached = async {
+            let (_, shared) = live_state(&self.config, &wall, &tasks, &stops).await?;
+            if let Some(shared) = shared {
+                shared.probe().await.context("sessions.url")?;
+            }
+            Ok(())
+        };
+        let reached = reached.await;
+        stops.sockets.cancel();
+        Some(reached)
+    }
+
+    /// Whether the certificates of the link can be used; `None`: there is no link.
+    #[must_use]
+    pub fn load_certificates(&self) -> Option<anyhow::Result<()>> {
+        let cluster = self.config.cluster.as_ref()?;
+        Some(LinkTls::load(cluster).map(drop).context("[cluster]"))
+    }
 }
 
 /// Where other nodes' questions come in, before anybody is told of it.

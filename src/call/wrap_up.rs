@@ -180,7 +180,10 @@ impl Call {
         if self.facts.ended_at.is_none() {
             self.facts.ended_at = Some(now.wall);
         }
-        self.facts.verdict = None;
+        if self.facts.verdict.take().is_some() && !self.facts.authentication.is_final() {
+            // Nobody ever said whether it was stored: nothing was told, and that is how it ends.
+            self.facts.conclude(Authentication::SystemUnavailable);
+        }
         let mut effects = self.close_books();
         effects.push(Effect::Release(Box::new(self.last_state())));
         (Phase::Released, effects)

@@ -22,6 +22,7 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
         },
         Err(error) => findings.push(Finding::bad("stores", format!("{error:#}"))),
     }
+    findings.extend(shared(&prepared).await);
     findings.extend(listeners(&config));
     for sentence in config.idle().iter().chain(&config.warnings()).chain(&prepared.warnings()) {
         talk(&format!("note: {sentence}"));
@@ -59,6 +60,24 @@ impl Finding {
     }
 }
 
+/// What nodes share: the session store, and the certificates of the link.
+async fn shared(prepared: &app::Prepared) -> Vec<Finding> {
+    let mut findings = vec![];
+    if let Some(reached) = prepared.reach_sessions().await {
+        findings.push(match reached {
+            Ok(()) => Finding::good("sessions", "Redis answers".to_owned()),
+            Err(error) => Finding::bad("sessions", format!("{error:#}")),
+        });
+    }
+    if let Some(loaded) = prepared.load_certificates() {
+        findings.push(match loaded {
+            Ok(()) => Finding::good("cluster", "the certificates can be used".to_owned()),
+            Err(error) => Finding::bad("cluster", format!("{error:#}")),
+        });
+    }
+    findings
+}
+
 fn listeners(config: &Config) -> Vec<Finding> {
     let tried = |what, address: SocketAddr, error: Option<std::io::Error>| match error {
         None => Finding::good(what, address.to_string()),
@@ -68,6 +87,10 @@ fn listeners(config: &Config) -> Vec<Finding> {
     let mut findings = vec![tried("http.listen", http, std::net::TcpListener::bind(http).err())];
     for address in &config.sip.listen {
         findings.push(tried("sip.listen", *address, listener::bind(*address).err()));
+    }
+    if let Some(cluster) = &config.cluster {
+        let error = std::net::TcpListener::bind(cluster.listen).err();
+        findings.push(tried("cluster.listen", cluster.listen, error));
     }
     findings
 }

@@ -6,6 +6,7 @@ pub mod check;
 pub mod customer;
 pub mod customer_file;
 pub mod demo;
+pub mod records;
 pub mod replay;
 pub mod serve;
 pub mod token;
@@ -60,6 +61,9 @@ enum Command {
     /// Customer records
     #[command(subcommand)]
     Customer(customer::CustomerCommand),
+    /// Whole record stores
+    #[command(subcommand)]
+    Records(records::RecordsCommand),
     /// Decide a past call again from its recorded inputs; 0 when it comes out the same
     Replay(replay::ReplayArgs),
     /// Mint a token with the local key, for development and break-glass
@@ -91,6 +95,7 @@ impl Cli {
                     call::run(args, &prompts, common.json).await
                 }
                 Command::Customer(command) => customer::run(&common, command).await,
+                Command::Records(command) => records::run(&common, command).await,
                 Command::Replay(args) => replay::run(&common, args).await,
                 Command::Token(args) => token::run(&common, args),
                 Command::Completions { .. } => Ok(0),

@@ -53,8 +53,13 @@ impl SecretUrl {
 impl fmt::Display for SecretUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, rest) = self.0.split_once("://").unwrap_or(("postgres", ""));
-        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-        let place = place.split_once('?').map_or(place, |(place, _)| place);
+        let signing_in = rest.rfind('@').map_or(0, |at| at + 1);
+        let place = match rest.find('?') {
+            // A password may hold either sign: better to show no place than a part of it.
+            Some(query) if query < signing_in => "…",
+            Some(query) => rest.get(signing_in..query).unwrap_or_default(),
+            None => rest.get(signing_in..).unwrap_or_default(),
+        };
         write!(f, "{scheme}://{place}")
     }
 }
@@ -80,7 +85,7 @@ pub(crate) fn read(mut table: Table<'_>) -> RecordsPlace {
 const CONNECTIONS: usize = 8;
 
 /// Reads an address of records: `sqlite:///file` or `postgres://…`.
-pub fn place(text: &str) -> Result<RecordsPlace, Complaint> {
+fn place(text: &str) -> Result<RecordsPlace, Complaint> {
     let wrong = || {
         complaint(
             "is no address of a record store",
@@ -122,11 +127,13 @@ mod tests {
             ("postgres://h/d", "postgres://h/d"),
             ("postgresql://u:s3cret@a,b:2/d?sslmode=require", "postgresql://a,b:2/d"),
             ("postgres://u:s3@cret@h/d?password=s3cret", "postgres://h/d"),
+            ("postgres://u:s3?cret@h/d", "postgres://…"),
+            ("postgres://h/d?password=s3@cret", "postgres://…"),
         ] {
             let Ok(RecordsPlace::Postgres(database)) = place(text) else { panic!("{text}") };
             assert_eq!((database.url.reveal(), database.connections), (text, 8));
             assert_eq!(database.url.to_string(), shown);
-            assert!(!format!("{database:?}").contains("cret"));
+            assert!(!format!("{database:?}").contains("s3"));
         }
         for wrong in ["postgres://", "postgres:/h/d", "postgres://h d/"] {
             assert!(place(wrong).is_err(), "{wrong}");

@@ -6,6 +6,8 @@
 mod afterwards;
 mod entries;
 pub mod guarding;
+#[cfg(test)]
+mod histories;
 pub mod in_app;
 mod judging;
 pub mod lookup;

@@ -5,6 +5,8 @@ pub mod call_kind;
 pub mod caller;
 pub mod cause;
 pub mod customer;
+#[cfg(test)]
+pub(crate) mod dice;
 pub mod digits;
 pub mod disclosure;
 pub mod ids;

@@ -31,6 +31,7 @@ use crate::config::outbox::Iam;
 use crate::config::outbox::Outbox as Settings;
 use crate::follow_up::ItemKind;
 use crate::follow_up::JobEvent;
+use crate::follow_up::Refused;
 use crate::follow_up::retry::retry_after;
 use crate::model::time::Timestamp;
 use crate::outbox::directory::Directory;
@@ -166,6 +167,8 @@ impl Outbox {
                     counter!("countersign_jobs_due_total", "kind" => after.kind.word())
                         .increment(1);
                 }
+                // Another node of the same records was faster.
+                Err(RecordsError::NotSo(Refused::NotDue | Refused::Over)) => {}
                 Err(error) => warn!(job = job.0, %error, "a due job could not go on"),
             }
         }

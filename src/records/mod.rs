@@ -7,6 +7,9 @@ pub mod audit;
 mod conformance;
 #[cfg(test)]
 mod conformance_follow_ups;
+pub mod copy;
+#[cfg(test)]
+mod copy_stories;
 pub mod follow_ups;
 mod machine;
 pub mod postgres;
@@ -15,6 +18,8 @@ pub mod postgres;
 mod server;
 pub mod sqlite;
 mod stored;
+#[cfg(test)]
+mod two_nodes;
 
 use async_trait::async_trait;
 use serde::Deserialize;

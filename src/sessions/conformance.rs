@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config;
 use crate::engine::clock::Clock;
+use crate::model::ids::CallId;
 use crate::model::ids::IntentHandle;
 use crate::model::ids::NodeId;
 use crate::model::time::Timestamp;
@@ -201,7 +202,7 @@ async fn d06_a_call_is_found_by_agent_queue_and_platform_where_it_is_now((one, t
     let find = async |index: Index| two.find(&index).await.expect("found");
     let agent = |name: &str| Index::Agent(name.parse().expect("an agent"));
     let queue = |name: &str| Index::Queue(name.parse().expect("a queue"));
-    let none = Vec::<crate::model::ids::CallId>::new();
+    let none = Vec::<CallId>::new();
     let _ = one.save(vec![first.clone()]).await.expect("saved");
     assert_eq!(find(agent("ann")).await, [id("c-1")]);
     assert_eq!(find(queue("general")).await, [id("c-1")]);
@@ -443,7 +444,7 @@ pub(super) fn call(name: &str, owner: &str, version: u64) -> SharedCall {
     }
 }
 
-pub(super) fn id(text: &str) -> crate::model::ids::CallId {
+pub(super) fn id(text: &str) -> CallId {
     text.parse().expect("an id")
 }
 

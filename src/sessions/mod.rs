@@ -7,6 +7,8 @@ mod listeners;
 pub mod memory;
 mod memory_calls;
 pub mod redis;
+#[cfg(test)]
+mod redis_faults;
 pub mod shared;
 
 use std::time::Duration;

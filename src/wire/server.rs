@@ -23,6 +23,16 @@ pub fn call_json(view: &CallView) -> String {
     text(view)
 }
 
+/// A bare call that may be out of date: its holder, or the way to it, is silent. Anything but an object
+/// stays as it is.
+#[must_use]
+pub fn stale_json(json: &str) -> String {
+    match json.strip_prefix('{') {
+        Some(fields) => format!(r#"{{"stale":true,{fields}"#),
+        None => json.to_owned(),
+    }
+}
+
 /// Wraps a bare call into its `call` frame.
 #[must_use]
 pub fn call(seq: u64, json: &str) -> CallText {
@@ -144,6 +154,15 @@ mod tests {
     use crate::model::time::Timestamp;
     use crate::wire::identity::TokenRole;
     use serde_json::Number;
+
+    #[test]
+    fn d06_a_call_that_may_be_out_of_date_says_so_and_is_otherwise_the_same() {
+        assert_eq!(
+            stale_json(r#"{"id":"c","version":3}"#),
+            r#"{"stale":true,"id":"c","version":3}"#
+        );
+        assert_eq!(stale_json("null"), "null");
+    }
 
     #[test]
     fn contract_6_frames_have_the_shape_of_the_contract() {

@@ -6,6 +6,7 @@ import { POLICY } from "./mock.mjs";
 import { callTests } from "./page-call.mjs";
 import { checkTests } from "./page-check.mjs";
 import { deskTests, linkTests } from "./page-desk.mjs";
+import { staleTests } from "./page-stale.mjs";
 
 /** @returns {[string, (page: import("playwright-core").Page, context: import("playwright-core").BrowserContext) => Promise<void>, object?][]} */
 export function pageTests(mock, shots) {
@@ -22,6 +23,7 @@ export function pageTests(mock, shots) {
     ...checkTests(mock, enter, shot, asked, until),
     ...deskTests(mock, enter, shot, asked, until),
     ...linkTests(mock, enter, shot, asked, until),
+    ...staleTests(mock, enter, shot, asked),
   ];
 }
 

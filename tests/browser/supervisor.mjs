@@ -121,6 +121,35 @@ function boardTests({ mock, enter, shot, until }) {
       },
       options,
     ]),
+    ...inBoth("d06_the_board_says_which_call_may_be_out_of_date_light", "d06_the_board_says_which_call_may_be_out_of_date_dark").map(([name, scheme, options]) => [
+      name,
+      async (page) => {
+        for (const one of MORNING) mock.set(one);
+        mock.set({ ...MORNING[2], stale: true });
+        await enter(page);
+        await sees(page, '.call-row[data-call="01KNOWN"] .chip.old', "May be out of date");
+        assert.equal(await page.locator(".chip.old").count(), 1, "only that one");
+        await accessible(page);
+        await clean(page);
+        await shot(page, `stale-board-${scheme}`);
+        mock.set(MORNING[2]);
+        await until(async () => (await page.locator(".chip.old").count()) === 0, "it has come back by itself");
+      },
+      options,
+    ]),
+    [
+      "d06_a_stale_call_fits_a_narrow_board_and_forced_colours",
+      async (page) => {
+        for (const one of MORNING) mock.set({ ...one, stale: true });
+        await page.emulateMedia({ forcedColors: "active", reducedMotion: "reduce" });
+        await enter(page);
+        await until(async () => (await page.locator(".chip.old").count()) === MORNING.length, "every row says it");
+        await fitsWidth(page);
+        await accessible(page);
+        await shot(page, "stale-narrow");
+      },
+      { viewport: { width: 400, height: 860 } },
+    ],
     [
       "supervisor_thousands_of_calls_do_not_stop_the_board",
       async (page) => {
@@ -303,6 +332,23 @@ function callTests({ mock, enter, shot, until }) {
         await sees(page, "#call-title", "Customer One");
       },
       { complains: /404/ },
+    ],
+    [
+      "d06_an_open_call_says_that_it_may_be_out_of_date_and_comes_back_by_itself",
+      async (page) => {
+        await open(page);
+        await page.locator("#call-title").focus();
+        mock.set({ ...FAILED, stale: true });
+        await sees(page, '.call-page .notice[role="status"]', "This may be out of date");
+        assert.ok(await page.evaluate(() => document.activeElement?.id === "call-title"), "the focus stays");
+        await accessible(page);
+        await clean(page);
+        await shot(page, "stale-call");
+        // Another node takes it over, and begins with the state before.
+        mock.set({ ...FAILED, version: 0, queue: "savings" });
+        await until(async () => (await page.locator(".call-page .notice").count()) === 0, "the notice is gone");
+        await sees(page, ".facts", "savings");
+      },
     ],
     [
       "supervisor_is_told_when_a_ladder_cannot_be_read",

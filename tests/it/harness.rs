@@ -134,9 +134,23 @@ impl Daemon {
 
     /// Starts the daemon (again) and waits until it listens.
     pub(crate) fn restart(&mut self) {
+        let serve = self.command(&["serve"]);
+        self.starts(serve);
+    }
+
+    /// As [`Self::restart`], and a limit of its files' size is an error to it and not its end.
+    pub(crate) fn restart_with_limits(&mut self) {
+        let serve = self.command(&["serve"]);
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#]).arg(serve.get_program());
+        shell.args(serve.get_args()).env_clear().env("HOME", self.folder.path());
+        shell.current_dir(self.folder.path());
+        self.starts(shell);
+    }
+
+    fn starts(&mut self, mut serve: Command) {
         self.kill9();
         let log = File::options().create(true).append(true).open(self.path("log"));
-        let mut serve = self.command(&["serve"]);
         serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.expect("a log file"));
         let mut process = serve.spawn().expect("the program runs");
         let lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();

@@ -21,14 +21,18 @@ mod load;
 mod load_desktops;
 mod lockout;
 mod p01_told_means_kept;
+mod p02_power_loss;
 mod p03_fsync_before_tell;
 mod p05_redis_may_vanish;
+mod p06_ledger_down;
+mod p07_desks_resume;
 mod p08_slow_desk;
 mod p11_no_secret_leaks;
 #[path = "../servers/postgres.rs"]
 mod postgres;
 mod promises;
 mod proto;
+mod records_copy;
 #[path = "../servers/redis.rs"]
 mod redis_server;
 mod rows;

@@ -15,6 +15,7 @@ use countersign::sim::CallPlan;
 use countersign::sim::CallReport;
 use countersign::sim::place;
 use serde_json::Value;
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio::time::interval;
@@ -42,7 +43,7 @@ const CALLS_PER_SECOND: u32 = 50;
 
 /// Something that a person was told about a call.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Told {
+pub(crate) enum Told {
     AskedAgain,
     Correct,
     Incorrect,
@@ -53,7 +54,7 @@ enum Told {
 }
 
 /// Told what, about which call of which customer.
-type Fact = (Told, String, String);
+pub(crate) type Fact = (Told, String, String);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p01_told_means_kept() {
@@ -204,7 +205,7 @@ async fn right_moment(kill: u32, watcher: &mut Watcher) {
 }
 
 /// What this state tells about its call.
-fn facts(state: &Value) -> Vec<Fact> {
+pub(crate) fn facts(state: &Value) -> Vec<Fact> {
     let mut told = vec![];
     if state["pin"]["attempt"] == 2 {
         told.push(Told::AskedAgain);
@@ -234,7 +235,7 @@ fn heard_again(report: &CallReport) -> Option<Fact> {
 }
 
 /// Whether the records still know what was told.
-fn kept((told, call, customer): &Fact, disk: &Disk) -> bool {
+pub(crate) fn kept((told, call, customer): &Fact, disk: &Disk) -> bool {
     let settled = |word: &str| {
         let mut attempts = disk.attempts.iter().filter(|attempt| attempt.call == *call);
         attempts.any(|attempt| attempt.settled.as_deref() == Some(word))
@@ -411,4 +412,63 @@ async fn p01_killed_behind_the_second_digit_the_attempt_counts_once_or_was_never
     figure(&format!(
         "P1 kills behind the second digit: {counted} counted once, {never_made} never made, 0 half"
     ));
+}
+
+/// What an agent and a supervisor were answered: a reset, the block that it lifted, and rows of the audit chain.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p01_a_reset_an_unblock_and_the_audit_rows_that_were_shown_are_kept() {
+    let people = people(if full() { 20 } else { 3 });
+    let mut daemon = Daemon::start(&csv(&people));
+    let (agent, chief) = (daemon.token("agent", "alice"), daemon.token("supervisor", "chief"));
+    for (nth, person) in people.iter().enumerate() {
+        let mut desk = Watcher::connect(daemon.http, &agent).await;
+        let call = |pin: &str| {
+            place(Arc::new(person.calls(daemon.sip, pin)), ears(), CancellationToken::new())
+        };
+        let report = call(&person.pin).await;
+        let passed = |state: &Value| state["authentication"] == "authenticated";
+        desk.state(&report.call_id, passed).await;
+        // Every other one is blocked meanwhile, by three calls at once.
+        let blocked = nth % 2 == 0;
+        if blocked {
+            tokio::join!(
+                call(&person.wrong_pin()),
+                call(&person.wrong_pin()),
+                call(&person.wrong_pin())
+            );
+            let disk = Disk::read(&daemon.path("records.db"));
+            assert!(disk.accounts[&person.id].blocked, "{:?}", disk.accounts[&person.id]);
+        }
+        desk.say(json!({ "type": "claim", "id": 1, "call": report.call_id })).await;
+        let reset =
+            json!({ "type": "reset_security", "id": 2, "call": report.call_id, "reason": "lost" });
+        desk.say(reset).await;
+        let answered = |text: &str| text.contains(r#""id":2"#) && text.contains(r#""type":"ok""#);
+        desk.until(|seen| seen.iter().any(|seen| answered(&seen.text)).then_some(())).await;
+        let (status, shown) = daemon.ask("GET", "/v1/audit?limit=1000", &chief, None);
+        assert_eq!(status, 200, "{shown}");
+
+        daemon.kill9();
+        daemon.restart();
+        let disk = Disk::read(&daemon.path("records.db"));
+        let of_person = |what: &str| {
+            let mut lines = disk.audit.iter().map(|line| &line.entry);
+            lines.any(|line| {
+                let theirs = line.customer.as_ref().is_some_and(|id| id.as_str() == person.id);
+                line.what == what && theirs
+            })
+        };
+        assert!(of_person("security_reset"), "told, and not kept");
+        assert_eq!(of_person("account_unblocked"), blocked, "told, and not kept");
+        assert_eq!(disk.accounts[&person.id], Counters::default());
+        disk.head();
+        let (_, again) = daemon.ask("GET", "/v1/audit?limit=1000", &chief, None);
+        let (before, after) = (lines(&shown), lines(&again));
+        assert_eq!(after.get(..before.len()), Some(before), "rows that were shown are there");
+        assert!(!before.is_empty());
+    }
+}
+
+fn lines(page: &Value) -> &[Value] {
+    page["lines"].as_array().map(Vec::as_slice).unwrap_or_default()
 }

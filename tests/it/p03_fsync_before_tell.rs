@@ -48,7 +48,7 @@ async fn p03_fsync_before_tell() {
     let (agent, app) = (daemon.token("agent", "alice"), daemon.token("app", "app"));
     let mut watcher = Watcher::connect(daemon.http, &agent).await;
     let trace = daemon.path("trace");
-    let mut strace = Strace::attach(&daemon, &trace);
+    let mut strace = Strace::attach(&daemon, &trace, CALLS);
 
     // A third keys a wrong PIN and is asked again; every tenth call was announced by the app.
     let mut calls = JoinSet::new();
@@ -94,7 +94,7 @@ async fn p03_fsync_before_tell() {
 }
 
 /// The agent takes the calls whose PIN was wrong, and none of the answers is right.
-async fn failed_by_the_agent(watcher: &mut Watcher, reports: &[CallReport]) {
+pub(crate) async fn failed_by_the_agent(watcher: &mut Watcher, reports: &[CallReport]) {
     let wrong: Vec<&CallReport> = reports
         .iter()
         .filter(|report| report.prompts.iter().any(|heard| heard.prompt == "pin.again"))
@@ -114,14 +114,15 @@ async fn failed_by_the_agent(watcher: &mut Watcher, reports: &[CallReport]) {
 }
 
 /// The witness. Attaching needs the right to trace: root, as CI has it.
-struct Strace(Child);
+pub(crate) struct Strace(Child);
 
 impl Strace {
-    fn attach(daemon: &Daemon, trace: &Path) -> Self {
+    /// Attaches to a daemon; `calls` says what is written down.
+    pub(crate) fn attach(daemon: &Daemon, trace: &Path, calls: &str) -> Self {
         let pid = pid_of(daemon).expect("the daemon runs");
         let mut strace = Command::new("strace");
         strace
-            .args(["-f", "-y", "-s", "100000", "-e", CALLS, "-e", "signal=none", "-o"])
+            .args(["-f", "-y", "-s", "100000", "-e", calls, "-e", "signal=none", "-o"])
             .arg(trace);
         strace.args(["-p", &pid.to_string()]).stdin(Stdio::null()).stderr(Stdio::piped());
         let mut process = strace.spawn().expect("strace is installed (apt-get install strace)");
@@ -134,7 +135,7 @@ impl Strace {
     }
 
     /// Ends with the daemon, and has written everything down then.
-    fn ends(&mut self) {
+    pub(crate) fn ends(&mut self) {
         self.0.wait().expect("a child of ours");
     }
 }
@@ -202,12 +203,8 @@ impl Order {
                 self.tells("302", &id, &["call_passed"]);
             }
         }
-        if call.contains(r#"{\"type\":\"call\""#) || call.contains(r#"{\"type\":\"snapshot\""#) {
-            for frame in frames(call) {
-                for state in states(&frame) {
-                    self.shown(&state);
-                }
-            }
+        for state in frames_in(call).iter().flat_map(|frame| states(frame)) {
+            self.shown(&state);
         }
     }
 
@@ -266,6 +263,12 @@ fn audit_lines(page: &str) -> Vec<String> {
     lines
 }
 
+/// The frames with states of calls in what was sent.
+pub(crate) fn frames_in(call: &str) -> Vec<String> {
+    let some = [r#"{\"type\":\"call\""#, r#"{\"type\":\"snapshot\""#];
+    if some.iter().any(|begin| call.contains(begin)) { frames(call) } else { vec![] }
+}
+
 /// The JSON frames in what was sent, with the escapes of `strace` taken back.
 fn frames(call: &str) -> Vec<String> {
     let bytes = unescaped(call);
@@ -282,7 +285,7 @@ fn frames(call: &str) -> Vec<String> {
 }
 
 /// `\"`, `\\`, `\n` and its kin, and bytes as one to three octal digits.
-fn unescaped(text: &str) -> Vec<u8> {
+pub(crate) fn unescaped(text: &str) -> Vec<u8> {
     let mut bytes = vec![];
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
@@ -303,6 +306,8 @@ fn unescaped(text: &str) -> Vec<u8> {
                 b'n' => b'\n',
                 b'r' => b'\r',
                 b't' => b'\t',
+                b'v' => 0x0b,
+                b'f' => 0x0c,
                 other => *other,
             });
             rest = after;

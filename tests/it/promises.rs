@@ -57,6 +57,26 @@ pub(crate) fn figure(text: &str) {
     writeln!(std::io::stderr(), "figure: {text}").expect("standard error");
 }
 
+/// Chance that comes out the same each time, so that a failure can be looked at again.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number from 0 to below `count`.
+    pub(crate) fn below(&mut self, count: usize) -> usize {
+        // splitmix64
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let bits = bits ^ (bits >> 31);
+        usize::try_from(bits % count.max(1) as u64).unwrap_or_default()
+    }
+}
+
 /// A customer who calls.
 #[derive(Clone, Debug)]
 pub(crate) struct Person {
@@ -317,7 +337,8 @@ impl Disk {
         disk
     }
 
-    fn read_from(db: &Connection) -> rusqlite::Result<Self> {
+    /// Reads what a connection shows.
+    pub(crate) fn read_from(db: &Connection) -> rusqlite::Result<Self> {
         let mut attempts = db.prepare(
             "SELECT id, call, customer, entry, first, second, settled FROM attempts ORDER BY id",
         )?;

@@ -25,7 +25,7 @@ pub(crate) const PASSWORD: &str = "for-tests-only";
 /// Lives as long as its standard input is open, which is as long as the test process lives: then it
 /// ends the server and takes the folder away. The server's own log stays in the folder.
 const GUARDIAN: &str = r#"
-trap '' INT TERM HUP
+trap '' INT TERM HUP PIPE
 folder=$(mktemp -d /tmp/countersign-postgres.XXXXXX) || exit 1
 end() { rm -rf "$folder"; exit "$1"; }
 fail() { cat "$folder/log" >&2; end 1; }
@@ -96,6 +96,28 @@ pub(crate) async fn schema(name: &str) -> String {
     format!(
         "postgres://countersign:{PASSWORD}@127.0.0.1:{port}/postgres?options=-c%20search_path%3D{name}"
     )
+}
+
+/// The URL of an own, new database; by TCP, with the password.
+pub(crate) async fn database(name: &str) -> String {
+    let Server { folder, port, .. } = server();
+    let address = format!("host={folder} port={port} user=countersign dbname=postgres");
+    let _ = texts(&address, &format!("CREATE DATABASE \"{name}\"")).await;
+    format!("postgres://countersign:{PASSWORD}@127.0.0.1:{port}/{name}")
+}
+
+/// What one statement answers, the first column of every row.
+pub(crate) async fn texts(address: &str, sql: &str) -> Vec<String> {
+    let (client, connection) = tokio_postgres::connect(address, NoTls).await.expect("connected");
+    let (found, _) = tokio::join!(
+        async {
+            let found = client.query(sql, &[]).await;
+            drop(client);
+            found
+        },
+        connection
+    );
+    found.expect("answered").iter().map(|row| row.get(0)).collect()
 }
 
 /// The name of the schema that belongs to a folder: as unique as the folder.

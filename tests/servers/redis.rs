@@ -167,8 +167,14 @@ impl Redis {
 
     fn answers(&mut self) -> bool {
         for _ in 0..POLLS {
-            if self.try_ask::<String>(&["PING"]).is_ok() {
-                return true;
+            match self.try_ask::<String>(&["PING"]) {
+                Ok(_) => return true,
+                // It is there, and does not know us.
+                Err(error) if error.code() == Some("NOAUTH") => return true,
+                Err(error) if error.kind() == redis::ErrorKind::AuthenticationFailed => {
+                    return true;
+                }
+                Err(_) => {}
             }
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
             if log.contains("Failed listening") || log.contains("FATAL") {

@@ -126,10 +126,12 @@ fn person(id: &str, role: Role) -> Person {
 
 impl House {
     /// One client under a built-in profile.
-    pub(super) fn under(profile: &str) -> Self {
-        let (name, text) =
-            BUILT_IN.iter().find(|(name, _)| *name == profile).expect("a built-in profile");
-        let profile = Arc::new(Profile::parse(name, text).expect("sound"));
+    pub(super) fn under(name: &str) -> Self {
+        Self::with(profile(name))
+    }
+
+    /// One client under this profile.
+    pub(super) fn with(profile: Arc<Profile>) -> Self {
         let now = Now { up: Uptime(Duration::from_secs(1)), wall: Timestamp(1_795_000_000_000) };
         let one = person(ONE, Role::Client);
         Self { profile, people: [(customer(ONE), one)].into(), now, dark: false, calls: 0 }
@@ -143,7 +145,7 @@ impl House {
         self.people.get_mut(&customer(ONE)).expect("the first customer")
     }
 
-    fn known(&self, id: &CustomerId) -> Option<Box<Known>> {
+    pub(super) fn known(&self, id: &CustomerId) -> Option<Box<Known>> {
         let Person { known, account, .. } = self.people.get(id)?;
         Some(Box::new(Known {
             standing: account.standing(),
@@ -157,7 +159,7 @@ impl House {
         }))
     }
 
-    fn delivered(&self, direction: Direction) -> Delivered {
+    pub(super) fn delivered(&self, direction: Direction) -> Delivered {
         Delivered {
             platform: "sip".parse().expect("a name"),
             platform_call_id: format!("call-{}", self.calls).parse().expect("an id"),
@@ -176,12 +178,19 @@ impl House {
     }
 
     fn line(&mut self, delivered: Delivered, hands: Hands, found: Lookup) -> Line<'_> {
-        self.calls += 1;
+        let (mut line, _) = self.offers(delivered, hands);
+        line.input(Input::LookedUp(Box::new(found)));
+        line
+    }
+
+    /// A call that was just delivered, and what it wants done.
+    pub(super) fn offers(&mut self, delivered: Delivered, hands: Hands) -> (Line<'_>, Vec<Effect>) {
+        self.calls = self.calls.wrapping_add(1);
         self.now.up = self.now.up + Duration::from_mins(1);
         self.now.wall = self.now.wall.after(Duration::from_mins(1));
         let id = CallId::new(self.now.wall, [self.calls; 10]);
-        let (call, _) = Call::offered(id, delivered, Arc::clone(&self.profile), self.now);
-        let mut line = Line {
+        let (call, effects) = Call::offered(id, delivered, Arc::clone(&self.profile), self.now);
+        let line = Line {
             house: self,
             call,
             hands,
@@ -201,8 +210,7 @@ impl House {
             over: None,
             answer: None,
         };
-        line.input(Input::LookedUp(Box::new(found)));
-        line
+        (line, effects)
     }
 
     /// The customer calls from the number on file, keying this PIN.
@@ -297,7 +305,7 @@ impl Line<'_> {
         After { standing, call_failed: self.failed.get(id) == Some(&true) }
     }
 
-    fn carry_out(&mut self, effect: Effect) -> Vec<Input> {
+    pub(super) fn carry_out(&mut self, effect: Effect) -> Vec<Input> {
         match effect {
             Effect::Publish(view) => self.shown.push(*view),
             Effect::Answer => return vec![Input::Event(CallEvent::Established)],

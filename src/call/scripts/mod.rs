@@ -6,6 +6,7 @@ mod bofe;
 mod cmg;
 mod house;
 mod laws;
+mod liveness;
 mod properties;
 mod roles;
 mod stories;

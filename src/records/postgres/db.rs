@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use deadpool_postgres::ClientWrapper;
 use deadpool_postgres::Object;
 use deadpool_postgres::Pool;
 use deadpool_postgres::PoolError;
@@ -100,6 +101,11 @@ impl Db {
             // A connection that died in the pool is noticed when it is used.
             if outcome.is_err() && died { db.looked(&work).await?.0 } else { outcome }
         })
+    }
+
+    /// A connection for work that takes its time. It does not come back.
+    pub(super) async fn taken(&self) -> Result<ClientWrapper, RecordsError> {
+        Ok(Object::take(self.pool.get().await?))
     }
 
     async fn looked<T>(

@@ -3,6 +3,7 @@
 //! Locks are taken in one order: the account's row first (`FOR UPDATE`), the end of the audit chain last.
 
 mod accounts;
+pub(super) mod copy;
 mod customers;
 mod db;
 mod follow_ups;

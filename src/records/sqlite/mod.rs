@@ -1,6 +1,7 @@
 //! Records in SQLite: one file, one writing thread with group commit, readers beside it.
 
 mod accounts;
+pub(super) mod copy;
 mod customers;
 mod file;
 mod follow_ups;

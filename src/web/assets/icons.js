@@ -7,6 +7,10 @@ const SHAPES = {
   half: { line: "M12 2.5a9.5 9.5 0 1 0 0 19 9.5 9.5 0 0 0 0-19Z", body: "M12 2.5a9.5 9.5 0 0 0 0 19Z" },
   warn: { body: "M12 2 23 21.5H1Z", line: "M12 9.5v5M12 18v.1" },
   wait: { line: "M12 2.5a9.5 9.5 0 1 0 0 19 9.5 9.5 0 0 0 0-19ZM12 7v5.5l3.5 2" },
+  stale: {
+    line: "M12 2.5a9.5 9.5 0 1 0 0 19 9.5 9.5 0 0 0 0-19ZM12 7v5.5l3.5 2",
+    dashed: true,
+  },
   cross: { body: "M7.5 1.5h9l6 6v9l-6 6h-9l-6-6v-9Z", line: "m8 8 8 8m0-8-8 8" },
   stop: { body: "M4 3h16a1 1 0 0 1 1 1v16a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V4a1 1 0 0 1 1-1Z", line: "M7 12h10" },
   reset: { line: "M19.5 9.5A8.5 8.5 0 1 0 20.5 14M20.5 4v5.5H15" },

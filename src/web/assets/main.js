@@ -4,9 +4,10 @@ import { FORMS } from "./forms.js";
 import { patch } from "./h.js";
 import { meaning } from "./keys.js";
 import { target } from "./focus.js";
-import { groups, initial, isMine, reduce, selectedCall } from "./store.js";
+import { groups, initial, isMine, isOutOfReach, reduce, selectedCall } from "./store.js";
 import { page } from "./view.js";
 import { announcement, guide, hidesNumber, questions } from "./view-model.js";
+import { STALE } from "./words.js";
 
 /** @typedef {typeof desk} Desk */
 
@@ -81,12 +82,10 @@ const desk = {
   },
   /** @param {{type: string, call: string, [field: string]: unknown}} request */
   send(request) {
-    const id = connection?.request(request) ?? null;
-    if (id === null)
-      dispatch({
-        kind: "notice",
-        notice: { tone: "bad", text: "Not connected: nothing was sent. Try again once the connection is back." },
-      });
+    const stale = state.calls.get(request.call)?.stale === true;
+    const id = stale ? null : (connection?.request(request) ?? null);
+    const cut = "Not connected: nothing was sent. Try again once the connection is back.";
+    if (id === null) dispatch({ kind: "notice", notice: { tone: "bad", text: stale ? STALE.unsent : cut } });
     else dispatch({ kind: "sent", id, type: request.type, call: request.call });
   },
   /** @param {import("./store.js").Call} call @param {string} action */
@@ -247,7 +246,7 @@ function onKey(event) {
 /** @param {import("./store.js").Call} call @param {any} what */
 function onCallKey(call, what) {
   const view = questions(call, state.question);
-  const off = state.link.status !== "online" || [...state.pending.values()].some((sent) => sent.call === call.id);
+  const off = isOutOfReach(state, call) || [...state.pending.values()].some((sent) => sent.call === call.id);
   const current = view?.items.find((item) => item.current);
   switch (what.does) {
     case "primary":

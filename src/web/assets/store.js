@@ -37,6 +37,7 @@
  * @property {(string | {at?: string, by?: string, text?: string})[]} notes
  * @property {{at: string, what: string, who?: string}[]} timeline
  * @property {string} [media]
+ * @property {boolean} [stale] who holds the call does not answer: this may be out of date (D06)
  */
 /** @typedef {{key: string, text: string, answer?: string, marked: boolean | string | null, blind?: boolean, reveal?: string, on_file?: boolean}} Question */
 /** @typedef {{stage: string, method?: string | null, methods?: string[], speak?: string | null, reference?: string | null, expires_at?: string | null}} Proof */
@@ -228,6 +229,11 @@ export function selectedCall(state) {
   return (state.selected !== null && state.calls.get(state.selected)) || null;
 }
 
+/** Whether nothing can be asked of a call now: the line is down, or who holds the call is silent. @param {State} state @param {Call} call */
+export function isOutOfReach(state, call) {
+  return state.link.status !== "online" || call.stale === true;
+}
+
 /** Whether a request of this type for this call is still unanswered. @param {State} state @param {string} call @param {string} [type] */
 export function isPending(state, call, type) {
   return [...state.pending.values()].some((sent) => sent.call === call && (type === undefined || sent.type === type));
@@ -283,7 +289,7 @@ function sequence(state, seq) {
 
 /** @param {State} state @param {Call[]} calls @returns {State} */
 function onSnapshot(state, calls) {
-  const next = withAside({ ...state, calls: new Map(calls.map((call) => [call.id, call])) });
+  const next = withAside({ ...state, calls: new Map(calls.map((call) => [call.id, known(state, call)])) });
   const kept = selectedCall(next);
   if (kept) return withQuestion(next, kept);
   const [first] = groups(next)
@@ -292,10 +298,25 @@ function onSnapshot(state, calls) {
   return select(next, first?.id ?? null);
 }
 
-/** @param {State} state @param {Call} call @returns {State} */
-function onCall(state, call) {
+/**
+ * A stale state is what watchers see: no answers, nothing to press. Where my own screen holds one as new, that stays,
+ * so that nothing half typed is lost.
+ * @param {State} state @param {Call} call @returns {Call}
+ */
+function known(state, call) {
   const before = state.calls.get(call.id);
-  if (before && before.version > call.version) return state;
+  const kept = call.stale && before && before.version >= call.version && isMine(state, before);
+  return kept ? { ...before, stale: true } : call;
+}
+
+/**
+ * Older states are dropped, but where either is stale: who takes such a call over may begin before what was last seen.
+ * @param {State} state @param {Call} told @returns {State}
+ */
+function onCall(state, told) {
+  const before = state.calls.get(told.id);
+  if (before && !before.stale && !told.stale && before.version > told.version) return state;
+  const call = known(state, told);
   const next = withAside({ ...state, calls: new Map(state.calls).set(call.id, call) });
   return pop(withQuestion(next, call), before, call);
 }

@@ -4,7 +4,7 @@ import { icon } from "./icons.js";
 import { ladderView } from "./supervisor-ladder.js";
 import { isLive } from "./supervisor-state.js";
 import { caller, stateWords } from "./supervisor-view.js";
-import { CLASS_WORDS, clock, elapsed, evidence, plain } from "./words.js";
+import { CLASS_WORDS, STALE, clock, elapsed, evidence, plain } from "./words.js";
 
 /** @typedef {import("./supervisor-state.js").State} State */
 /** @typedef {import("./store.js").Call} Call */
@@ -21,6 +21,7 @@ export function callPage(state, call, now, board) {
       h("span", { "aria-hidden": "true" }, "← "),
       "Back to the board",
     ),
+    call.stale && h("p", { key: "stale", class: "notice old", role: "status" }, icon("stale"), h("span", null, STALE.notice)),
     top(state, call, now),
     state.detail.trouble && h("p", { class: "notice bad", role: "alert" }, icon("warn"), h("span", null, state.detail.trouble)),
     h(

@@ -99,7 +99,8 @@ function onFrame(state, frame) {
       return { ...state, calls: new Map((frame.calls ?? []).map((/** @type {Call} */ call) => [call.id, call])) };
     case "call": {
       const before = state.calls.get(frame.call.id);
-      if (before && before.version > frame.call.version) return state;
+      // Who takes a stale call over may begin before what was last seen.
+      if (before && !before.stale && !frame.call.stale && before.version > frame.call.version) return state;
       return { ...state, calls: new Map(state.calls).set(frame.call.id, frame.call) };
     }
     case "call_gone": {

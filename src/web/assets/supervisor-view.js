@@ -4,7 +4,7 @@ import { icon } from "./icons.js";
 import { mark, signIn } from "./sign-in.js";
 import { callPage } from "./supervisor-call.js";
 import { counted, liveCalls, openCall, recentRate, shownCalls } from "./supervisor-state.js";
-import { BADGES, CLASS_WORDS, clock, elapsed, plain } from "./words.js";
+import { BADGES, CLASS_WORDS, STALE, clock, elapsed, plain } from "./words.js";
 
 /** @typedef {import("./supervisor-state.js").State} State */
 /** @typedef {import("./store.js").Call} Call */
@@ -389,7 +389,12 @@ function row(call, now, board) {
         caller(call),
       ),
     ),
-    h("td", { class: "state" }, h("span", { class: "chip" }, icon(words.icon), words.text)),
+    h(
+      "td",
+      { class: "state" },
+      h("span", { class: "chip", key: "state" }, icon(words.icon), words.text),
+      call.stale && h("span", { class: "chip old", key: "stale" }, icon("stale"), STALE.mark),
+    ),
     h("td", { class: "wide" }, CLASS_SHORT[call.class] ?? "Not decided yet"),
     h("td", { class: "wide" }, call.queue ?? ""),
     h("td", null, call.agent ?? h("span", { class: "quiet" }, "waiting")),

@@ -122,7 +122,7 @@ async function figures() {
 async function detail() {
   const call = openCall(state);
   if (!call || state.link.status === "signed_out") return;
-  const made = `${call.id} ${isLive(state)} ${call.version}`;
+  const made = `${call.id} ${isLive(state)} ${call.version} ${call.stale === true}`;
   if (made === detailOf || (detailOf.startsWith(call.id) && Date.now() - detailAt < DETAIL_MS)) return;
   [detailOf, detailAt] = [made, Date.now()];
   const at = `/v1/calls/${encodeURIComponent(call.id)}`;

@@ -2,8 +2,8 @@
 import { actionForm } from "./forms.js";
 import { h } from "./h.js";
 import { icon } from "./icons.js";
-import { isMine, isPending } from "./store.js";
-import { checkBody } from "./view-check.js";
+import { isMine, isOutOfReach, isPending } from "./store.js";
+import { checkBody, staleNote } from "./view-check.js";
 import { badge, number, origin, party, title } from "./view-model.js";
 import { clock, elapsed, plain } from "./words.js";
 
@@ -13,10 +13,11 @@ import { clock, elapsed, plain } from "./words.js";
 
 /** @param {State} state @param {Call} call @param {number} now @param {Desk} desk */
 export function callView(state, call, now, desk) {
-  const dead = state.link.status !== "online";
+  const dead = isOutOfReach(state, call);
   return h(
     "article",
-    { class: "call", key: call.id, "aria-labelledby": "call-title", "data-call": call.id },
+    { class: call.stale ? "call stale" : "call", key: call.id, "aria-labelledby": "call-title", "data-call": call.id },
+    state.check !== call.id && staleNote(call),
     hero(call, isMine(state, call), now),
     h(
       "div",

@@ -1,12 +1,12 @@
 // The security check: what to say, the one step in hand, and the quiet rest. In a modal that opens by itself, or, put aside, on the page.
 import { h } from "./h.js";
 import { icon } from "./icons.js";
-import { isMine, isPending, serverTime } from "./store.js";
+import { isMine, isOutOfReach, isPending, serverTime } from "./store.js";
 import { partyPanel, passwordPanel, pinPanel, afterPanels } from "./view-steps.js";
 import { proofPanel } from "./view-proof.js";
 import { ACTION_WORDS, badge, guide, origin, progressChips, secondary, title } from "./view-model.js";
 import { questionPanel } from "./view-questions.js";
-import { plain } from "./words.js";
+import { STALE, plain } from "./words.js";
 
 /** @typedef {import("./store.js").State} State */
 /** @typedef {import("./store.js").Call} Call */
@@ -37,7 +37,7 @@ export function checkDialog(state, call, now, spoken, desk) {
     "dialog",
     {
       key: `check-${call.id}`,
-      class: `check tone-${mark.tone}`,
+      class: `check tone-${mark.tone}${call.stale ? " stale" : ""}`,
       "data-check": call.id,
       "aria-labelledby": "check-title",
       on: { close, cancel: close },
@@ -68,6 +68,8 @@ export function checkDialog(state, call, now, spoken, desk) {
         call.authentication === "authenticated" ? "Close" : "Put aside",
       ),
     ),
+    // Above what scrolls, so that it is in sight at every step.
+    staleNote(call),
     h("div", { class: "check-body" }, checkBody(state, call, now, true, desk)),
     h("div", { class: "unseen", role: "status", key: "spoken" }, spoken),
   );
@@ -77,11 +79,11 @@ export function checkDialog(state, call, now, spoken, desk) {
 export function checkBody(state, call, now, modal, desk) {
   const mine = isMine(state, call);
   const to = guide(call, mine);
-  const dead = state.link.status !== "online";
+  const dead = isOutOfReach(state, call);
   const off = dead || isPending(state, call.id);
   const clock = serverTime(state, now);
   return [
-    dead && modal && note("bad", "Not connected: steps are switched off until the connection is back."),
+    state.link.status !== "online" && modal && note("bad", "Not connected: steps are switched off until the connection is back."),
     state.notice && modal && state.dialog === null && note(state.notice.tone, state.notice.text),
     doNow(call, to, off, modal, mine, desk),
     chips(call),
@@ -102,6 +104,17 @@ export function checkBody(state, call, now, modal, desk) {
       more(call, to.primary, off, desk),
     ),
   ];
+}
+
+/** Says of a call that it may be out of date; of the others nothing. @param {Call} call */
+export function staleNote(call) {
+  if (!call.stale) return null;
+  return h(
+    "div",
+    { key: "note-stale", class: "notice old", role: "status" },
+    icon("stale"),
+    h("span", null, STALE.notice),
+  );
 }
 
 /** @param {"info" | "bad"} tone @param {string} text */

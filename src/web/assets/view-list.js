@@ -3,7 +3,7 @@ import { h } from "./h.js";
 import { icon } from "./icons.js";
 import { groups } from "./store.js";
 import { badge, origin, title } from "./view-model.js";
-import { elapsed } from "./words.js";
+import { STALE, elapsed } from "./words.js";
 
 const HEADINGS = { mine: "My calls", waiting: "Waiting", others: "With other agents", ended: "Ended" };
 
@@ -59,6 +59,7 @@ function row(state, call, now, desk) {
         ` · ${from.text}`,
         call.queue && ` · ${call.queue}`,
       ),
+      call.stale && h("span", { key: "stale", class: "row-stale" }, icon("stale", "small"), " ", STALE.mark),
     ),
   );
 }

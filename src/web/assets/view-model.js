@@ -8,6 +8,7 @@ import {
   PIN_RESULTS,
   PROOF_STAGES,
   PURPOSES,
+  STALE,
   digits,
   evidence,
   ordinal,
@@ -62,10 +63,10 @@ export function title(call) {
   return call.ani_display ? `Caller ${call.ani_display}` : "Caller without a number";
 }
 
-/** Time left of the capture, against the server's clock; null when nothing runs. @param {Call} call @param {number} now the server's time */
+/** Time left of the capture, against the server's clock; null when nothing runs, or nobody knows. @param {Call} call @param {number} now the server's time */
 export function countdown(call, now) {
   const until = Date.parse(call.timer?.until ?? "");
-  if (Number.isNaN(until) || call.ended_at) return null;
+  if (Number.isNaN(until) || call.ended_at || call.stale) return null;
   const from = Date.parse(call.timeline?.at(-1)?.at ?? "");
   const left = Math.max(0, until - now);
   const whole = Number.isNaN(from) || from >= until ? 10_000 : until - from;
@@ -184,6 +185,13 @@ const DO = {
  * @returns {{step: string, todo: string, primary: string | null, say: string | null, never: string[]}}
  */
 export function guide(call, mine) {
+  const to = guided(call, mine);
+  // The sentence that is being read out stays; nothing else can be done.
+  return call.stale ? { ...to, todo: STALE.todo } : to;
+}
+
+/** @param {Call} call @param {boolean} mine @returns {ReturnType<typeof guide>} */
+function guided(call, mine) {
   const may = new Set(call.actions);
   const never = call.never_say?.length ? call.never_say : NEVER_VOLUNTEER;
   const say = mine && !call.ended_at ? call.say || null : null;
@@ -442,8 +450,11 @@ export function secondary(call, primary) {
 export function announcement(before, now) {
   const mark = badge(now);
   const words = mark.sub && now.authentication !== "authenticated" ? `${mark.text}, ${mark.sub}` : mark.text;
-  if (before === undefined) return `${title(now)}. ${origin(now).text}. ${words}.`;
   const parts = [];
+  if (before === undefined) parts.push(`${title(now)}. ${origin(now).text}. ${words}.`);
+  if (now.stale && !before?.stale) parts.push(STALE.notice);
+  if (before === undefined) return parts.join(" ");
+  if (!now.stale && before.stale) parts.push(STALE.over);
   if (before.authentication !== now.authentication) parts.push(`${words}.`);
   const keyed = pin(now);
   if (keyed && keyed.progress !== pin(before)?.progress) parts.push(keyed.progress);

@@ -4,9 +4,9 @@ import { h } from "./h.js";
 import { icon } from "./icons.js";
 import { mark, signIn } from "./sign-in.js";
 import { KEYS } from "./keys.js";
-import { isPending, selectedCall } from "./store.js";
+import { isOutOfReach, isPending, selectedCall } from "./store.js";
 import { callView } from "./view-call.js";
-import { checkDialog } from "./view-check.js";
+import { checkDialog, staleNote } from "./view-check.js";
 import { listView } from "./view-list.js";
 import { ACTION_WORDS } from "./view-model.js";
 import { partyForm } from "./view-steps.js";
@@ -149,12 +149,13 @@ function dialog(state, shortcuts, desk) {
     },
     h("h2", { id: "dialog-title" }, help ? "Help" : ACTION_WORDS[state.dialog]),
     state.notice && notice(state.notice.tone, state.notice.text, "dialog-notice"),
+    !help && call && staleNote(call),
     help || !call
       ? helpBody(shortcuts, desk)
       : state.dialog === "set_party"
-        ? partyForm(state, call, state.link.status !== "online", desk, close)
+        ? partyForm(state, call, isOutOfReach(state, call), desk, close)
         : actionForm(state.dialog, {
-            busy: state.link.status !== "online" || isPending(state, call.id),
+            busy: isOutOfReach(state, call) || isPending(state, call.id),
             primary: true,
             call,
             cancel: close,

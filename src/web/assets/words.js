@@ -29,6 +29,16 @@ export const BADGES = /** @type {Record<string, {tone: string, icon: string, tex
 /** What must not be said first by the agent, even to an authenticated caller. */
 export const NEVER_VOLUNTEER = ["birth date", "NI number", "full account number", "phone number", "e-mail", "address"];
 
+/** Of a call whose holder does not answer (D06): in a list, in full, what to do, and once it is over. */
+export const STALE = {
+  mark: "May be out of date",
+  notice:
+    "This may be out of date: the part of the system that holds this call does not answer. It catches up by itself; until then nothing can be done on this call.",
+  todo: "Wait until this call is up to date again. Its steps are switched off until then.",
+  over: "This call is up to date again.",
+  unsent: "Nothing was sent: this call may be out of date. Try again once it is up to date.",
+};
+
 /** Who may be speaking, in the order of the party step. @type {Record<string, string>} */
 export const PARTY_WORDS = {
   client: "The client",

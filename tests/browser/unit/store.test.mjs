@@ -4,6 +4,7 @@ import { test } from "node:test";
 import {
   groups,
   initial,
+  isOutOfReach,
   isPending,
   needsCheck,
   reduce,
@@ -244,6 +245,33 @@ test("no_password_is_ever_part_of_the_state", () => {
     value: "swordfish",
   });
   assert.ok(!JSON.stringify([...sent.pending]).includes("swordfish"));
+});
+
+test("d06_of_a_stale_call_nothing_can_be_asked_until_a_state_without_it", () => {
+  const online = reduce(on(said(call("a"), 41), said(call("b"), 42)), { kind: "link", link: { status: "online", reason: null, retryAt: null } });
+  const stale = frame(online, said(call("a", { stale: true }), 43));
+  assert.deepEqual(["a", "b"].map((id) => isOutOfReach(stale, stale.calls.get(id))), [true, false]);
+  const back = frame(stale, said(call("a"), 44));
+  assert.equal(isOutOfReach(back, back.calls.get("a")), false);
+});
+
+test("d06_who_takes_a_stale_call_over_may_begin_before_what_was_last_seen", () => {
+  const stale = on(said(call("a", { version: 7 }), 41), said(call("a", { version: 7, stale: true }), 42));
+  assert.equal(frame(stale, said(call("a", { version: 6, queue: "savings" }), 43)).calls.get("a").queue, "savings");
+  const late = on(said(call("a", { version: 7 }), 41), said(call("a", { version: 6, queue: "savings" }), 42));
+  assert.equal(late.calls.get("a").queue, "general", "otherwise an older state is dropped");
+});
+
+test("d06_what_watchers_see_of_my_stale_call_does_not_take_my_own_away", () => {
+  const mine = STATES.cmg_password("a", { version: 7 });
+  const watched = (version) => ({ ...mine, version, password: null, primary: null, actions: [], stale: true });
+  for (const version of [6, 7])
+    for (const one of [said(watched(version), 42), { type: "snapshot", seq: 1, calls: [watched(version)] }])
+      assert.deepEqual(frame(on(said(mine, 41)), one).calls.get("a"), { ...mine, stale: true });
+  const newer = frame(on(said(mine, 41)), said(watched(8), 42)).calls.get("a");
+  assert.deepEqual(newer.actions, [], "a newer state counts, whatever it leaves out");
+  const another = frame(on(said(mine, 41)), { ...welcome, agent: "bob", epoch: "e2" }, { type: "snapshot", seq: 1, calls: [watched(7)] });
+  assert.equal(another.calls.get("a").password, null, "nobody inherits what another agent saw");
 });
 
 test("unknown_frames_are_ignored", () => {

@@ -25,6 +25,13 @@ test("a state older than the known one is dropped", () => {
   assert.equal(state.calls.get("a").authentication, "failed");
 });
 
+test("d06_a_stale_call_comes_back_even_with_an_older_state", () => {
+  const stale = frames({ type: "call", call: call("a", { version: 3 }) }, { type: "call", call: call("a", { version: 3, stale: true }) });
+  assert.equal(stale.calls.get("a").stale, true);
+  const back = reduce(stale, { kind: "frame", frame: { type: "call", call: call("a", { version: 2 }) } });
+  assert.deepEqual(back.calls.get("a"), call("a", { version: 2 }));
+});
+
 test("choosing the same count again shows all calls", () => {
   let state = frames({ type: "snapshot", calls: [call("a"), call("b", { queue: "loans" })] });
   const filter = { kind: "queue", value: "loans" };

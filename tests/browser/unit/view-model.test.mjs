@@ -331,6 +331,24 @@ test("a_listener_hears_what_changed_and_nothing_else", () => {
   );
 });
 
+test("d06_a_stale_call_asks_to_wait_and_keeps_the_sentence_being_read", () => {
+  const held = STATES.pin_running();
+  const stale = { ...held, stale: true };
+  const [before, now] = [guide(held, true), guide(stale, true)];
+  assert.match(now.todo, /^Wait until this call is up to date again/);
+  assert.deepEqual({ ...now, todo: before.todo }, before, "the step stays, and the focus with it");
+  assert.equal(countdown({ ...stale, timer: { until: "2099-01-01T00:00:00Z" } }, 0), null, "nobody knows what is left");
+});
+
+test("d06_a_listener_hears_that_a_call_may_be_out_of_date_once_and_when_that_is_over", () => {
+  const held = STATES.partially_verified();
+  const stale = { ...held, stale: true };
+  assert.match(announcement(held, stale), /^This may be out of date/);
+  assert.match(announcement(undefined, stale), /A check is still owed\. This may be out of date/);
+  assert.equal(announcement(stale, stale), "");
+  assert.equal(announcement(stale, held), "This call is up to date again.");
+});
+
 test("small_words", () => {
   assert.equal(digits([2]), "second digit");
   assert.equal(digits([2, 6]), "second and sixth digits");

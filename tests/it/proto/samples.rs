@@ -45,7 +45,8 @@ use crate::proto::text;
 /// Every frame the daemon can write, by its word, with every field filled and empty.
 pub(crate) fn frames_written() -> BTreeMap<String, Vec<Value>> {
     let id = RequestId(Number::from(7));
-    let calls: Vec<_> = calls().iter().map(server::call_json).collect();
+    let mut calls: Vec<_> = calls().iter().map(server::call_json).collect();
+    calls.extend(calls.last().map(|call| server::stale_json(call)));
     let named = Identity {
         agent: "alice".parse().expect("a name"),
         name: Some("Alice".into()),
