@@ -24,6 +24,8 @@ use crate::promises::csv;
 use crate::promises::figure;
 use crate::promises::full;
 use crate::promises::people;
+use crate::redis_server::Cluster as Ring;
+use crate::redis_server::Trio;
 
 /// Everything is as before so long after Redis is back.
 const HEALED_WITHIN: Duration = Duration::from_secs(5);
@@ -67,6 +69,65 @@ fn p05_redis_may_fill_up() {
     );
 }
 
+#[test]
+fn p05_redis_may_fail_over_to_a_replica() {
+    let people = people(20);
+    let mut redis = Trio::start();
+    let cluster = Cluster::over(Some(&redis.url()), 2, "", &csv(&people));
+    goes_on(&cluster, &people, || redis.failover());
+}
+
+#[test]
+fn p05_a_slot_of_the_cluster_may_move_while_calls_are_told() {
+    let people = people(20);
+    let redis = Ring::start();
+    let cluster = Cluster::over(Some(&redis.url()), 2, "", &csv(&people));
+    let platform = Platform::new(cluster.a());
+    let begun = platform.delivered("moves", &people[0].number);
+    let call = begun["call"].as_str().expect("an id");
+    let key = format!("countersign:{{c:{call}}}");
+    goes_on(&cluster, &people, || {
+        redis.move_slot(&key, || {
+            let (_, last) = platform.keys_pin("moves", begun.clone(), &people[0].pin);
+            assert_eq!(last["authentication"], "authenticated", "{last}");
+        });
+    });
+}
+
+/// Calls go on on both nodes while something happens to Redis, and a moment later each node shows what
+/// the other has.
+fn goes_on(cluster: &Cluster, people: &[Person], happens: impl FnOnce()) {
+    let (a, b) = (cluster.a(), cluster.b());
+    let away = Desktop::connect(b, &b.token("supervisor", "sue"));
+    let platform = Platform::new(a);
+    let begun = platform.delivered("stays", &people[1].number);
+    away.wait_for("stays", "the call is shown", |call| call["pin"].is_object());
+    let (done, slowest) = (AtomicBool::new(false), Mutex::new(Duration::ZERO));
+    let counted = Counted::default();
+    thread::scope(|scope| {
+        let _stop = Stop(&done);
+        for (node, callers) in [a, b].into_iter().zip(people[2..].chunks(9)) {
+            scope.spawn(|| traffic(node, callers, &done, &counted, &slowest));
+        }
+        happens();
+        let (_, last) = platform.keys_pin("stays", begun, &people[1].wrong_pin());
+        assert_eq!(last["authentication"], "in_progress", "{last}");
+        let back = Instant::now();
+        let truth = |call: &Value| call["questions"].is_object() && call["stale"] != true;
+        away.wait_for("stays", "the truth", truth);
+        figure(&format!(
+            "Redis changed under two nodes: the truth was shown {:?} after",
+            back.elapsed()
+        ));
+        assert!(back.elapsed() <= HEALED_WITHIN, "{:?}", back.elapsed());
+    });
+    let slowest = slowest.into_inner().expect("no thread panicked");
+    assert!(slowest <= ANSWERED_WITHIN, "{slowest:?}");
+    for (customer, failed) in &counted.into_inner().expect("no thread panicked") {
+        assert_eq!(cluster.account(customer)["failed_calls"], json!(failed), "{customer}");
+    }
+}
+
 fn story(name: &str, goes: impl Fn(&Cluster), comes_back: impl Fn(&Cluster)) {
     let people = people(40);
     let cluster = Cluster::start(2, &csv(&people));
@@ -98,9 +159,10 @@ fn story(name: &str, goes: impl Fn(&Cluster), comes_back: impl Fn(&Cluster)) {
         // On the call's own node nothing has changed.
         let (_, last) = platform.keys_pin("stays", begun, &people[0].wrong_pin());
         assert_eq!(last["authentication"], "in_progress", "{last}");
-        let truth = home.wait_for("stays", "the questions", |call| call["questions"].is_object());
-        assert_ne!(truth["stale"], true, "its own node knows");
+        home.wait_for("stays", "the questions", |call| call["questions"].is_object());
         thread::sleep(away_for().saturating_sub(gone.elapsed()));
+        let truth = home.states_of("stays").pop().expect("it was shown");
+        assert_ne!(truth["stale"], true, "its own node knows");
 
         comes_back(&cluster);
         let back = Instant::now();

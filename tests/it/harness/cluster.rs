@@ -22,7 +22,7 @@ use crate::postgres;
 use crate::redis_server::Redis;
 
 /// How long the calls of a node that drains may take to end.
-const GRACE: Duration = Duration::from_secs(20);
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Nodes that share their calls. The first is `a`, the second `b`.
 pub(crate) struct Cluster {

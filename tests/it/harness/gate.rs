@@ -50,7 +50,9 @@ impl Gate {
         let held = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                match read(&held).way {
+                // Not in the line of the match: the lock would be held through all of it.
+                let way = way(&held);
+                match way {
                     Way::Down => return,
                     // Dropped, which breaks it.
                     Way::Shut => {}
@@ -98,6 +100,10 @@ fn read(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().expect("no thread panics here")
 }
 
+fn way(shared: &Mutex<Shared>) -> Way {
+    read(shared).way
+}
+
 fn pass_on(stream: TcpStream, shared: &Arc<Mutex<Shared>>) {
     let to = read(shared).to;
     let Ok(server) = TcpStream::connect(to) else { return };
@@ -114,10 +120,11 @@ fn pass_on(stream: TcpStream, shared: &Arc<Mutex<Shared>>) {
 fn copy(mut from: TcpStream, mut to: TcpStream, shared: &Mutex<Shared>) {
     let mut bytes = [0; 16_384];
     while let Ok(length @ 1..) = from.read(&mut bytes) {
-        while read(shared).way == Way::Hanging {
+        while way(shared) == Way::Hanging {
             thread::sleep(LOOK_AGAIN);
         }
-        if read(shared).way != Way::Open || to.write_all(&bytes[..length]).is_err() {
+        let open = way(shared) == Way::Open;
+        if !open || to.write_all(&bytes[..length]).is_err() {
             break;
         }
     }
