@@ -40,7 +40,7 @@ pub enum FileError {
 /// Where everything is.
 #[derive(Clone, Debug)]
 pub struct Paths {
-    /// The SQLite file.
+    /// The `SQLite` file. With a database elsewhere: where it would be; other things lie beside it.
     pub records: PathBuf,
     /// The PIN pepper.
     pub pepper: PathBuf,
@@ -51,24 +51,22 @@ pub struct Paths {
 impl Paths {
     /// The configured places, else the state folder (which is created).
     pub fn of(config: &Config) -> Result<Self, FileError> {
-        let configured =
-            (&config.stores.records, &config.pin.pepper_file, &config.auth.local_key_file);
+        let place = &config.stores.records;
+        let configured = (place.file(), &config.pin.pepper_file, &config.auth.local_key_file);
         if let (Some(records), Some(pepper), Some(key)) = configured {
             return Ok(Self {
-                records: records.clone(),
+                records: records.to_owned(),
                 pepper: pepper.clone(),
                 local_key: key.clone(),
             });
         }
         // Beside records that were put elsewhere, or in the state folder.
-        let beside =
-            config.stores.records.as_ref().and_then(|records| records.parent()).map(Path::to_owned);
-        let folder = match beside {
-            Some(folder) => folder,
+        let folder = match place.file().and_then(Path::parent) {
+            Some(folder) => folder.to_owned(),
             None => state_folder()?,
         };
         Ok(Self {
-            records: config.stores.records.clone().unwrap_or_else(|| folder.join("records.db")),
+            records: place.file().map_or_else(|| folder.join("records.db"), Path::to_owned),
             pepper: config.pin.pepper_file.clone().unwrap_or_else(|| folder.join("pepper")),
             local_key: config
                 .auth

@@ -62,7 +62,6 @@ use crate::push::socket::DesktopLimits;
 use crate::push::socket::DesktopParts;
 use crate::push::socket::Desktops;
 use crate::records::Records;
-use crate::records::sqlite::SqliteRecords;
 use crate::sessions::Sessions;
 use crate::sessions::memory::MemorySessions;
 use crate::sip::agent::Advertised;
@@ -117,7 +116,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let calls_max = config.sip.max_calls.saturating_mul(4);
     let calls = Calls::new(calls_max, clock, tasks.clone(), stops.calls.clone());
     let world = Arc::new(World {
-        records: Arc::clone(&records) as Arc<dyn Records>,
+        records: Arc::clone(&records),
         sessions: Arc::clone(&sessions),
         pins,
         hub: Arc::clone(&hub),
@@ -244,14 +243,10 @@ async fn background(
 }
 
 /// What follows calls goes out beside the records, unless configured otherwise.
-fn outbox(
-    prepared: &Prepared,
-    records: &Arc<SqliteRecords>,
-    wall: &Wall,
-) -> anyhow::Result<Outbox> {
+fn outbox(prepared: &Prepared, records: &Arc<dyn Records>, wall: &Wall) -> anyhow::Result<Outbox> {
     let config = &prepared.config;
     let folder = prepared.paths().records.with_file_name("outbox");
-    let records = Arc::clone(records) as Arc<dyn Records>;
+    let records = Arc::clone(records);
     let outbox = Outbox::new(&config.outbox, &config.iam, folder, records, Arc::clone(wall));
     outbox.context("[outbox], [iam]")
 }

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use tracing::warn;
 
 use crate::config::Config;
+use crate::config::records::Database;
+use crate::config::records::RecordsPlace;
 use crate::files;
 use crate::files::Paths;
 use crate::pin::pepper::Pepper;
@@ -17,7 +20,9 @@ use crate::pin::workers::PinWorkers;
 use crate::policy::Profile;
 use crate::policy::Shelf;
 use crate::prompts;
+use crate::records::Records;
 use crate::records::RecordsError;
+use crate::records::postgres::PostgresRecords;
 use crate::records::sqlite::SqliteRecords;
 use crate::rtp::prompt::PromptPack;
 
@@ -85,7 +90,7 @@ fn names(config: &Config) -> impl Iterator<Item = (String, &str)> {
 /// The stores and keys, opened.
 pub struct Stores {
     /// Durable truth.
-    pub records: Arc<SqliteRecords>,
+    pub records: Arc<dyn Records>,
     /// The verifier.
     pub pins: PinWorkers,
     /// The key of local tokens.
@@ -113,19 +118,28 @@ impl Prepared {
         &self.paths
     }
 
-    /// Opens the records for the daemon, alone, and starts the verifier.
-    pub fn open(&self) -> anyhow::Result<Stores> {
-        self.open_with(SqliteRecords::open)
+    /// The place of the records, as an operator may read it: without a password.
+    #[must_use]
+    pub fn records_place(&self) -> String {
+        match &self.config.stores.records {
+            RecordsPlace::Postgres(database) => database.url.to_string(),
+            RecordsPlace::SqliteFile(_) => self.paths.records.display().to_string(),
+        }
+    }
+
+    /// Opens the records for the daemon, and starts the verifier. A file is this daemon's alone.
+    pub async fn open(&self) -> anyhow::Result<Stores> {
+        self.open_with(SqliteRecords::open).await
     }
 
     /// Opens the records beside a daemon that may run, for a command.
-    pub fn open_beside(&self) -> anyhow::Result<Stores> {
-        self.open_with(SqliteRecords::open_beside)
+    pub async fn open_beside(&self) -> anyhow::Result<Stores> {
+        self.open_with(SqliteRecords::open_beside).await
     }
 
-    fn open_with(
+    async fn open_with(
         &self,
-        open: impl FnOnce(&std::path::Path) -> Result<SqliteRecords, RecordsError>,
+        open: fn(&Path) -> Result<SqliteRecords, RecordsError>,
     ) -> anyhow::Result<Stores> {
         let pepper = files::key(&self.paths.pepper)?;
         if pepper.created {
@@ -133,8 +147,17 @@ impl Prepared {
             warn!(%path, "a new PIN pepper was made; move it away from the records, and keep a copy: without it no PIN can be verified");
         }
         let local_key = files::key(&self.paths.local_key)?;
-        let records = open(&self.paths.records)
-            .with_context(|| format!("records.url: {}", self.paths.records.display()))?;
+        let opened: Result<Arc<dyn Records>, RecordsError> = match &self.config.stores.records {
+            RecordsPlace::Postgres(Database { url, connections }) => {
+                let opened = PostgresRecords::open(url.reveal(), *connections).await;
+                opened.map(|records| Arc::new(records) as Arc<dyn Records>)
+            }
+            RecordsPlace::SqliteFile(_) => {
+                let opened = open(&self.paths.records);
+                opened.map(|records| Arc::new(records) as Arc<dyn Records>)
+            }
+        };
+        let records = opened.with_context(|| format!("records.url: {}", self.records_place()))?;
         let pin = &self.config.pin;
         let params = PinParams {
             memory_kib: pin.memory_kib,
@@ -144,6 +167,6 @@ impl Prepared {
             wait: pin.wait,
         };
         let pins = PinWorkers::start(params, Pepper::from_bytes(&pepper.bytes)?)?;
-        Ok(Stores { records: Arc::new(records), pins, local_key })
+        Ok(Stores { records, pins, local_key })
     }
 }

@@ -9,17 +9,15 @@ use crate::cli::print;
 use crate::cli::talk;
 use crate::config::Config;
 use crate::platform::sip::listener;
-use crate::records::Records;
 
 /// Checks configuration, policies and prompts, opens the stores, and tries the listeners.
 pub async fn run(common: &Common) -> anyhow::Result<u8> {
     let config = config_with_logs(common)?;
     let prepared = app::prepare(config.clone())?;
     let mut findings = vec![];
-    match prepared.open_beside() {
+    match prepared.open_beside().await {
         Ok(stores) => match stores.records.probe().await {
-            Ok(()) => findings
-                .push(Finding::good("records", prepared.paths().records.display().to_string())),
+            Ok(()) => findings.push(Finding::good("records", prepared.records_place())),
             Err(error) => findings.push(Finding::bad("records", error.to_string())),
         },
         Err(error) => findings.push(Finding::bad("stores", format!("{error:#}"))),

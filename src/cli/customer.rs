@@ -25,9 +25,7 @@ use crate::model::auth::Verdict;
 use crate::model::customer::Customer;
 use crate::model::ids::CustomerId;
 use crate::records::Enrolment;
-use crate::records::FollowUps;
 use crate::records::Imported;
-use crate::records::Records;
 
 /// Rows stored in one transaction.
 const BATCH: usize = 200;
@@ -63,8 +61,8 @@ pub enum CustomerCommand {
 pub async fn run(common: &Common, command: CustomerCommand) -> anyhow::Result<u8> {
     let config = config_with_logs(common)?;
     let prepared = app::prepare(config)?;
-    talk(&format!("records: {}", prepared.paths().records.display()));
-    let stores = prepared.open_beside()?;
+    talk(&format!("records: {}", prepared.records_place()));
+    let stores = prepared.open_beside().await?;
     match command {
         CustomerCommand::Import { file } => import(&stores, &file, common.json).await,
         CustomerCommand::List => list(&stores, common.json).await,

@@ -74,7 +74,7 @@ pub async fn run(common: &Common, args: DemoArgs) -> anyhow::Result<u8> {
     let folder = Folder::new()?;
     let prepared = app::prepare(configuration(common, http, &folder.0)?)?;
     let ears = Arc::new(Ears::new(&prepared.prompts()));
-    let stores = prepared.open()?;
+    let stores = prepared.open().await?;
     talk("Countersign demo: a throw-away daemon, made-up customers, simulated callers.");
     talk("  preparing   8 customers, a PIN each");
     take_in(&stores, sim::demo_customers().as_bytes(), |bad| talk(&bad)).await?;

@@ -34,7 +34,7 @@ pub async fn run(common: &Common, args: ReplayArgs) -> anyhow::Result<u8> {
         Some(path) => Some(Profile::parse(&path.display().to_string(), &files::text(path)?)?),
         None => None,
     };
-    let stores = app::prepare(config)?.open_beside()?;
+    let stores = app::prepare(config)?.open_beside().await?;
     let replayed = replay(&*stores.records, &call, policy).await?;
     if common.json {
         print(&serde_json::to_string_pretty(&replayed)?);

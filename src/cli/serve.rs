@@ -25,7 +25,7 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
     for sentence in prepared.warnings() {
         warn!("{sentence}");
     }
-    let stores = prepared.open()?;
+    let stores = prepared.open().await?;
     let running = app::start(prepared, stores).await?;
     print(&running.listening());
     signals.wanted().await;

@@ -22,6 +22,7 @@ pub mod policy;
 pub mod problem;
 pub mod prompts;
 pub mod queues;
+pub mod records;
 pub mod rehearsal;
 pub mod rtp;
 pub mod secret;

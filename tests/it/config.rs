@@ -107,8 +107,8 @@ fn mistakes_are_found_wherever_they_are() {
             "bad.toml:2:7: sessions.url: a store outside the process is not built yet (remove it or write url = \"\")",
         ),
         (
-            "[records]\nurl = \"postgres://h/d\"\n",
-            "bad.toml:2:7: records.url: PostgreSQL is not built yet (remove it or write sqlite:///var/lib/countersign/records.sqlite)",
+            "[records]\nurl = \"mysql://h/d\"\n",
+            "bad.toml:2:7: records.url: is no address of a record store (write sqlite:/// and an absolute path, postgres://user@host/database, or nothing)",
         ),
         (
             "[sip.trunks.a]\n",

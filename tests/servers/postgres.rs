@@ -25,14 +25,18 @@ pub(crate) const PASSWORD: &str = "for-tests-only";
 /// Lives as long as its standard input is open, which is as long as the test process lives: then it
 /// ends the server and takes the folder away. The server's own log stays in the folder.
 const GUARDIAN: &str = r#"
-trap '' INT TERM HUP
+trap '' INT TERM HUP PIPE
 folder=$(mktemp -d /tmp/countersign-postgres.XXXXXX) || exit 1
 end() { rm -rf "$folder"; exit "$1"; }
 fail() { cat "$folder/log" >&2; end 1; }
+umask 077
 printf '%s\n' "$2" > "$folder/password"
+printf '%s\n' "$CERTIFICATE" > "$folder/certificate.pem"
+printf '%s\n' "$KEY" > "$folder/key.pem"
 "$1/initdb" -D "$folder/data" -U countersign -E UTF8 --locale=C --no-sync --no-instructions \
     --auth-local=trust --auth-host=scram-sha-256 --pwfile="$folder/password" > "$folder/log" 2>&1 < /dev/null || fail
 "$1/postgres" -D "$folder/data" -p "$3" -k "$folder" -c listen_addresses=127.0.0.1 \
+    -c ssl=on -c ssl_cert_file="$folder/certificate.pem" -c ssl_key_file="$folder/key.pem" \
     -c shared_buffers=32MB -c max_connections=300 -c fsync=off > "$folder/log" 2>&1 < /dev/null &
 server=$!
 tries=0
@@ -52,7 +56,7 @@ end 0
 /// The server of this process.
 #[derive(Debug)]
 pub(crate) struct Server {
-    /// Its folder, with the socket in it.
+    /// Its folder, with the socket in it, and its certificate for 127.0.0.1: `certificate.pem`.
     pub(crate) folder: String,
     /// Its TCP port on 127.0.0.1.
     pub(crate) port: u16,
@@ -137,6 +141,9 @@ fn start() -> Option<Server> {
         Command::new("sh")
     };
     command.args(["-c", GUARDIAN, "guardian", &programs, PASSWORD, &port.to_string()]);
+    let signed =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    command.env("CERTIFICATE", signed.cert.pem()).env("KEY", signed.signing_key.serialize_pem());
     command.env("LC_ALL", "C").current_dir("/tmp").process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut guardian = command.spawn().expect("setpriv and sh are there");

@@ -13,6 +13,8 @@ mod outbox;
 mod registry;
 mod schema;
 mod security;
+#[cfg(test)]
+mod stories;
 mod tls;
 mod url;
 
