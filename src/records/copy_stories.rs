@@ -132,17 +132,18 @@ async fn p01_a_copy_that_is_cut_short_leaves_nothing_and_is_started_again() {
     let hear = Arc::new(move |_: Progress| {
         let _ = begun.send(true);
     });
+    let (from, to) = (sqlite(&path), postgres(&url));
     tokio::select! {
         biased;
         heard = beginning.changed() => heard.expect("it has begun"),
-        done = copy(&sqlite(&path), &postgres(&url), hear) => panic!("{done:?}"),
+        done = copy(&from, &to, hear) => panic!("{done:?}"),
     }
     let records = PostgresRecords::open(&url, 1).await.expect("opens");
     assert!(records.customers(None, 10).await.expect("read").is_empty(), "nothing was kept");
     drop(records);
     // The thread that read the file ends when it sees that nobody listens.
     for _ in 0..250 {
-        match copy(&sqlite(&path), &postgres(&url), silent()).await {
+        match copy(&from, &to, silent()).await {
             Err(CopyError::Store("source", _)) => {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
