@@ -143,6 +143,7 @@ impl Db {
             client: Some(client),
             client_is_clean: false,
             undone: AtomicBool::new(false),
+            elsewhere: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             notes: vec![],
         })
@@ -156,6 +157,8 @@ pub(super) struct Tx {
     client_is_clean: bool,
     /// The database undid the work because of others: repeat it.
     undone: AtomicBool,
+    /// The server is no longer the one that takes writes: the next connection may find it.
+    elsewhere: AtomicBool,
     /// A statement failed: nothing of this transaction can be kept.
     failed: AtomicBool,
     notes: Vec<AuditEntry>,
@@ -217,7 +220,8 @@ impl Tx {
             Err(error) => Err(error),
         };
         // A rollback that fails leaves a connection that is not used again.
-        self.client_is_clean = outcome.is_ok() || self.script("ROLLBACK").await.is_ok();
+        let clean = outcome.is_ok() || self.script("ROLLBACK").await.is_ok();
+        self.client_is_clean = clean && !self.elsewhere.load(Ordering::Relaxed);
         outcome
     }
 
@@ -249,6 +253,10 @@ impl Tx {
             SqlState::UNIQUE_VIOLATION,
         ];
         if error.code().is_some_and(|code| of_others.contains(code)) {
+            self.undone.store(true, Ordering::Relaxed);
+        }
+        if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) {
+            self.elsewhere.store(true, Ordering::Relaxed);
             self.undone.store(true, Ordering::Relaxed);
         }
         Err(error.into())
