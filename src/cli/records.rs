@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use clap::Subcommand;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
@@ -12,19 +11,28 @@ use crate::cli::Common;
 use crate::cli::config_with_logs;
 use crate::cli::print;
 use crate::cli::talk;
+use crate::config::Config;
+use crate::config::records;
+use crate::config::records::RecordsPlace;
+use crate::files::Paths;
+use crate::model::digits::SecretText;
 use crate::records::copy::Copied;
 use crate::records::copy::Place;
+use crate::records::copy::Progress;
 use crate::records::copy::copy;
+
+/// Stands for `records.url`, whose password need not be on a command line then.
+const CONFIGURED: &str = "configured";
 
 /// What to do with whole stores.
 #[derive(Debug, Subcommand)]
 pub enum RecordsCommand {
     /// Copy all records into an empty store, all or nothing; no daemon may use either meanwhile
     Copy {
-        /// Where they are: sqlite:///path or postgres://user@host/database
+        /// Where they are: sqlite:///path, postgres://user@host/database, or `configured` for records.url
         #[arg(long, value_name = "URL")]
         from: String,
-        /// Where they go: a new file, or an empty database or schema
+        /// Where they go, written alike: a new file, or an empty database or schema
         #[arg(long, value_name = "URL")]
         to: String,
     },
@@ -32,16 +40,14 @@ pub enum RecordsCommand {
 
 /// Runs a records command: 0 when everything is at the target, 1 when nothing is.
 pub async fn run(common: &Common, command: RecordsCommand) -> anyhow::Result<u8> {
-    // Copying needs no configuration; a wrong one is said all the same.
-    let _ = config_with_logs(common)?;
+    let config = config_with_logs(common)?;
     let RecordsCommand::Copy { from, to } = command;
-    // The address itself is not repeated: it may hold a password.
-    let from = Place::of(&from).context("--from")?;
-    let to = Place::of(&to).context("--to")?;
-    talk(&format!("copying {from} to {to}"));
+    let ((from, from_shown), (to, to_shown)) =
+        (place(&config, "--from", &from)?, place(&config, "--to", &to)?);
+    talk(&format!("copying {from_shown} to {to_shown}"));
     let bar = progress();
     let shown = bar.clone();
-    let told = Arc::new(move |progress: crate::records::copy::Progress| {
+    let told = Arc::new(move |progress: Progress| {
         shown.set_length(progress.all);
         shown.set_position(progress.done);
     });
@@ -55,6 +61,29 @@ pub async fn run(common: &Common, command: RecordsCommand) -> anyhow::Result<u8>
         }
     }
     Ok(0)
+}
+
+/// The store of this address, and its address as anybody may read it.
+fn place(config: &Config, flag: &str, url: &str) -> anyhow::Result<(Place, String)> {
+    let named = match url {
+        CONFIGURED => config.stores.records.clone(),
+        // The address itself is not repeated: it may hold a password.
+        url => records::place(url)
+            .map_err(|wrong| anyhow::anyhow!("{flag} {}: {}", wrong.message, wrong.help))?,
+    };
+    Ok(match named {
+        RecordsPlace::Postgres(database) => {
+            let place = Place::Postgres(SecretText::new(database.url.reveal().to_owned()));
+            (place, database.url.to_string())
+        }
+        RecordsPlace::SqliteFile(file) => {
+            let path = match file {
+                Some(path) => path,
+                None => Paths::of(config)?.records,
+            };
+            (Place::Sqlite(path.clone()), format!("sqlite://{}", path.display()))
+        }
+    })
 }
 
 fn tell(copied: &Copied, json: bool) {

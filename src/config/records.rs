@@ -85,7 +85,7 @@ pub(crate) fn read(mut table: Table<'_>) -> RecordsPlace {
 const CONNECTIONS: usize = 8;
 
 /// Reads an address of records: `sqlite:///file` or `postgres://…`.
-fn place(text: &str) -> Result<RecordsPlace, Complaint> {
+pub fn place(text: &str) -> Result<RecordsPlace, Complaint> {
     let wrong = || {
         complaint(
             "is no address of a record store",

@@ -6,7 +6,6 @@
 //! ```
 //! Whoever interrupts it leaves the target empty and the source as it was: start again.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -35,19 +34,6 @@ pub enum Place {
 }
 
 impl Place {
-    /// Reads `sqlite:///path`, `postgres://…` or `postgresql://…`.
-    pub fn of(url: &str) -> Result<Self, NoPlace> {
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self::Postgres(SecretText::new(url.to_owned())));
-        }
-        match url.strip_prefix("sqlite://") {
-            Some(path) if path.starts_with('/') && !path.ends_with('/') => {
-                Ok(Self::Sqlite(PathBuf::from(path)))
-            }
-            _ => Err(NoPlace),
-        }
-    }
-
     fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Sqlite(one), Self::Sqlite(other)) => one == other,
@@ -56,23 +42,6 @@ impl Place {
         }
     }
 }
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-            // The rest may hold a password.
-            Self::Postgres(_) => write!(f, "postgres://…"),
-        }
-    }
-}
-
-/// What was written is no address of a store.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error(
-    "is no address of a record store: write sqlite:/// and an absolute path, or postgres://user@host/database"
-)]
-pub struct NoPlace;
 
 /// Why nothing was copied.
 #[derive(Debug, thiserror::Error)]

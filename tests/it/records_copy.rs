@@ -57,6 +57,12 @@ fn p01_p16_a_copied_store_knows_every_customer_every_failure_and_every_line() {
         serde_json::from_str(&daemon.run(&["customer", "show", "1001", "--json"])).expect("JSON");
     assert_eq!(after["failed_calls"], 0);
     assert!(!daemon.path("records.db").exists(), "the file is not used any more");
+
+    daemon.stop();
+    let back = format!("sqlite://{}", daemon.path("back.db").display());
+    let copied = copy(&daemon, "configured", &back);
+    assert_eq!(copied.status.code(), Some(0), "{}", said(&copied));
+    assert!(!said(&copied).contains(postgres::PASSWORD), "p11");
 }
 
 /// Ann's call with this PIN; how it stands when it is handed over.
