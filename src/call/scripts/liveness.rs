@@ -89,6 +89,7 @@ fn needs(effect: &Effect) -> Option<Dead> {
         | Effect::Answered(..)
         | Effect::Count { .. }
         | Effect::Ended(_)
+        | Effect::Disown
         | Effect::Release(_) => None,
     }
 }
