@@ -105,6 +105,11 @@ impl Nodes {
         taken
     }
 
+    /// Whether another node could go on with this node's calls.
+    pub(in crate::app) fn has_others(&self) -> bool {
+        self.link.is_some() && !self.directory().others(&self.own.id).is_empty()
+    }
+
     /// Gives the lease back.
     pub(in crate::app) async fn leave(&self) {
         self.forget_router();
@@ -160,10 +165,14 @@ impl Elsewhere for Nodes {
             return self.placed(owner);
         }
         let owner = if begins {
-            timeout(STORE_WITHIN, self.store.claim(key, &self.own.id))
-                .await
-                .ok()
-                .and_then(Result::ok)
+            let claimed = timeout(STORE_WITHIN, self.store.claim(key, &self.own.id)).await;
+            match claimed.ok().and_then(Result::ok) {
+                // Whoever claimed it and died before anybody heard of the call has left nothing.
+                Some(owner) if !self.directory().lives(&owner) && owner != self.own.id => {
+                    timeout(STORE_WITHIN, self.owner_of(key)).await.ok().flatten()
+                }
+                owner => owner,
+            }
         } else {
             let asked = timeout(STORE_WITHIN, self.owner_of(key)).await;
             asked.ok().flatten()

@@ -16,6 +16,7 @@ use crate::sessions::shared::Node;
 use crate::sessions::shared::PlatformKey;
 use crate::sessions::shared::SharedCall;
 use crate::sessions::shared::Stamp;
+use crate::wire::server;
 
 /// One call of another node.
 #[derive(Clone, Debug)]
@@ -68,10 +69,7 @@ impl Other {
 
 /// A view, and whether it may be out of date.
 pub(super) fn said_stale(view: &str, stale: bool) -> String {
-    match view.strip_prefix('{') {
-        Some(rest) if stale => format!(r#"{{"stale":true,{rest}"#),
-        _ => view.to_owned(),
-    }
+    if stale { server::stale_json(view) } else { view.to_owned() }
 }
 
 impl Directory {

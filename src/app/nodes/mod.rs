@@ -40,7 +40,7 @@ use crate::sessions::shared::Node;
 use crate::sessions::shared::SharedCalls;
 
 /// How often a node renews its lease and looks at the others'.
-const TURN: Duration = Duration::from_secs(1);
+pub(super) const TURN: Duration = Duration::from_secs(1);
 /// A node that does not renew its lease for so long is gone.
 pub(super) const LEASE: Duration = Duration::from_secs(3);
 /// The store has to answer for so long before a lapsed lease is believed: longer than a lease, so that
