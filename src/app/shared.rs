@@ -43,7 +43,7 @@ pub(super) async fn live_state(
     let mut settings = RedisSettings::new(address, prefix, ca, INTENTS_MAX);
     settings.times.lease = nodes::LEASE;
     // A store that hangs is noticed within two turns.
-    settings.behind = nodes::TURN / 2;
+    settings.behind = nodes::TURN;
     let redis = RedisSessions::open(settings, Arc::clone(wall), tasks, &stops.sockets).await;
     let redis = Arc::new(redis.context("[sessions]")?);
     Ok((Arc::clone(&redis) as Arc<dyn Sessions>, Some(redis)))

@@ -50,6 +50,7 @@ impl Nodes {
         ask: Ask,
         wait: Duration,
     ) -> Result<Told, LinkError> {
+        self.knows(node).await;
         let address = self.directory().address(node);
         let address = address.ok_or(LinkError::NotSent("it holds no lease"))?;
         let link = self.link.as_ref().ok_or(LinkError::NotSent("[cluster] is not configured"))?;
@@ -162,13 +163,13 @@ impl Elsewhere for Nodes {
         }
         let known = self.directory().find(key.call.as_str()).map(|(_, other)| other.owner.clone());
         if let Some(owner) = known {
-            return self.placed(owner);
+            return self.placed(owner).await;
         }
         let owner = if begins {
             let claimed = timeout(STORE_WITHIN, self.store.claim(key, &self.own.id)).await;
             match claimed.ok().and_then(Result::ok) {
                 // Whoever claimed it and died before anybody heard of the call has left nothing.
-                Some(owner) if !self.directory().lives(&owner) && owner != self.own.id => {
+                Some(owner) if owner != self.own.id && !self.knows(&owner).await => {
                     timeout(STORE_WITHIN, self.owner_of(key)).await.ok().flatten()
                 }
                 owner => owner,
@@ -178,7 +179,10 @@ impl Elsewhere for Nodes {
             asked.ok().flatten()
         };
         // Without the store every node serves whom it meets: nobody is turned away (P5).
-        owner.map_or(Place::Here, |owner| self.placed(owner))
+        match owner {
+            Some(owner) => self.placed(owner).await,
+            None => Place::Here,
+        }
     }
 
     async fn forward(&self, node: &NodeId, events: Vec<Value>) -> Option<Answer> {
@@ -213,10 +217,20 @@ impl Nodes {
         Some(call.owner)
     }
 
-    fn placed(&self, owner: NodeId) -> Place {
+    /// Whether a node holds its lease. One that came since the last turn is asked for at once.
+    async fn knows(&self, node: &NodeId) -> bool {
+        if !self.directory().lives(node)
+            && let Ok(Ok(living)) = timeout(STORE_WITHIN, self.store.renew(&self.own)).await
+        {
+            self.directory().living(&living);
+        }
+        self.directory().lives(node)
+    }
+
+    async fn placed(&self, owner: NodeId) -> Place {
         if owner == self.own.id {
             Place::Here
-        } else if self.directory().lives(&owner) {
+        } else if self.knows(&owner).await {
             Place::At(owner)
         } else {
             Place::Nowhere

@@ -21,8 +21,8 @@ use crate::sessions::shared::Touched;
 
 /// Own calls that are touched in one round trip.
 const TOUCHED_AT_ONCE: usize = 256;
-/// Rolls are compared every so many turns even when nothing seems to be missed.
-const COMPARE_EVERY: u64 = 2;
+/// Own calls are touched and rolls compared every so many turns even when nothing seems to be missed.
+const COMPARE_EVERY: u64 = 4;
 
 pub(super) async fn run(nodes: Arc<Nodes>) {
     let sights = Arc::new(Semaphore::new(16));
@@ -54,10 +54,13 @@ impl Nodes {
         self.directory().living(&living);
         let silent = |owner: &NodeId| !living.iter().any(|node| node.id == *owner);
         self.mark_stale(|owner, stale| stale || silent(owner));
-        self.touch().await?;
+        let compare = compare || !self.answers();
+        if compare {
+            self.touch().await?;
+        }
         let lapsed = self.lapsed(&living).await?;
         // After an outage nothing is said to be true before it was compared.
-        if compare || !self.answers() {
+        if compare {
             for node in living.iter().filter(|node| node.id != self.own.id) {
                 self.read_roll(&node.id, sights).await?;
             }

@@ -40,12 +40,12 @@ use crate::sessions::shared::Node;
 use crate::sessions::shared::SharedCalls;
 
 /// How often a node renews its lease and looks at the others'.
-pub(super) const TURN: Duration = Duration::from_secs(1);
+pub(super) const TURN: Duration = Duration::from_millis(500);
 /// A node that does not renew its lease for so long is gone.
-pub(super) const LEASE: Duration = Duration::from_secs(3);
+pub(super) const LEASE: Duration = Duration::from_millis(2500);
 /// The store has to answer for so long before a lapsed lease is believed: longer than a lease, so that
 /// after an outage of the store everybody has renewed theirs.
-const BELIEVED_AFTER: Duration = Duration::from_secs(6);
+const BELIEVED_AFTER: Duration = Duration::from_secs(5);
 
 /// This node among the others.
 pub(super) struct Nodes {
