@@ -131,6 +131,9 @@ fn platform_call(body: &[u8]) -> Option<String> {
     body.get("platform_call_id").and_then(Value::as_str).map(str::to_owned)
 }
 
+/// The events of one node, `None`: this one, each with its place in the request.
+type Part = (Option<NodeId>, Vec<(usize, Value)>);
+
 /// Sends each event to the node that has its call. What goes to one node keeps its order.
 pub(crate) async fn routed(
     platforms: &Platforms,
@@ -144,7 +147,7 @@ pub(crate) async fn routed(
         _ => return Err(NoBatch::Form),
     };
     let mut answer = Answer { accepted: 0, out_of_order: 0, calls: vec![], rejected: vec![] };
-    let mut parts: Vec<(Option<NodeId>, Vec<(usize, Value)>)> = vec![];
+    let mut parts: Vec<Part> = vec![];
     let mut begun = BTreeMap::new();
     for (index, event) in events.into_iter().enumerate() {
         let place = place_of(&event, elsewhere, &mut begun).await;

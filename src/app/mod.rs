@@ -121,6 +121,7 @@ pub struct Running {
 }
 
 /// Starts everything.
+#[expect(clippy::too_many_lines, reason = "the composition root: every part once, in order")]
 pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running> {
     let metrics = telemetry::start_metrics()?;
     let config = prepared.config.clone();

@@ -209,6 +209,7 @@ fn stage(phase: &Phase, now: Uptime) -> SavedStage {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one line a field, so that none is forgotten")]
 fn saved(facts: &Facts, stage: SavedStage) -> Saved {
     let given = facts.given.iter().map(|((customer, question), right)| Given {
         customer: customer.clone(),

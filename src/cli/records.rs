@@ -29,7 +29,7 @@ const CONFIGURED: &str = "configured";
 pub enum RecordsCommand {
     /// Copy all records into an empty store, all or nothing; no daemon may use either meanwhile
     Copy {
-        /// Where they are: sqlite:///path, postgres://user@host/database, or `configured` for records.url
+        /// Where they are: `sqlite:///path`, `postgres://user@host/database`, or `configured` for records.url
         #[arg(long, value_name = "URL")]
         from: String,
         /// Where they go, written alike: a new file, or an empty database or schema

@@ -303,7 +303,7 @@ impl History<'_> {
         self.now = Now { up: self.now.up + wait, wall: self.now.wall.after(wait) };
         self.lines.retain(|line| line.call.deadline().is_some() || !line.todo.is_empty());
         match self.dice.below(250) {
-            0 => return self.crashes().await,
+            0 => return self.crashes(),
             1..8 if self.model.reset_required => {
                 self.tally.resets += 1;
                 return self.enrols().await;
@@ -318,7 +318,8 @@ impl History<'_> {
         let line = &mut self.lines[nth];
         match self.dice.below(60) {
             0 => {
-                self.tells(nth, Input::Event(CallEvent::ConnectionCleared(Cause::NORMAL_CLEARING)))
+                let cleared = CallEvent::ConnectionCleared(Cause::NORMAL_CLEARING);
+                self.tells(nth, Input::Event(cleared));
             }
             1..5 => self.agent_acts(nth),
             // What a platform reports may come in another order than it was asked for.
@@ -342,7 +343,7 @@ impl History<'_> {
         }
     }
 
-    async fn crashes(&mut self) {
+    fn crashes(&mut self) {
         self.tally.crashes += 1;
         self.tally.caught_open +=
             self.model.attempts.values().filter(|attempt| attempt.open).count();

@@ -90,12 +90,12 @@ async fn a_copy_is_a_whole_one_and_goes_where_nothing_is() {
     assert!(matches!(refused, Err(CopyError::NoSource)), "{refused:?}");
     assert!(matches!(copy(&sqlite(&full), &sqlite(&full), silent()).await, Err(CopyError::Same)));
     // A node is connected to the target.
-    let node = PostgresRecords::open(&url, 1).await.expect("opens");
+    let connected = PostgresRecords::open(&url, 1).await.expect("opens");
     let refused = copy(&sqlite(&full), &postgres(&url), silent()).await;
     assert!(matches!(refused, Err(CopyError::InUse(1, "target"))), "{refused:?}");
     // The target has a record.
-    node.archive_profile("abc", "cmg", "text").await.expect("kept");
-    drop(node);
+    connected.archive_profile("abc", "cmg", "text").await.expect("kept");
+    drop(connected);
     let refused = copy(&sqlite(&full), &postgres(&url), silent()).await;
     assert!(matches!(refused, Err(CopyError::NotEmpty("profiles"))), "{refused:?}");
     let into_full = copy(&sqlite(&full), &sqlite(&empty), silent()).await;

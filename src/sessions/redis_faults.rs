@@ -379,7 +379,7 @@ async fn a_user_with_the_documented_rights_can_do_all() {
     assert_eq!(store.find(&general()).await.expect("found"), [id("c-1")]);
     assert_eq!(store.claim(&held.platform, &one).await.expect("claimed"), one);
     assert!(store.adopt(&id("c-1"), &one, &two).await.expect("answered").is_some());
-    assert_eq!(store.rolls().await.expect("read"), [two.clone()]);
+    assert_eq!(store.rolls().await.expect("read"), std::slice::from_ref(&two));
     store.remove(&two, vec![id("c-1")]).await.expect("removed");
     store.leave(&one).await.expect("left");
     let now = Clock::start().wall();

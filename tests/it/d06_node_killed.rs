@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use serde_json::Value;
 use serde_json::json;

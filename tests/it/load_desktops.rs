@@ -3,13 +3,14 @@
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use futures_util::SinkExt;
 use futures_util::StreamExt;
@@ -60,7 +61,7 @@ struct Meters {
 #[test]
 fn load_d06_desktops_of_two_nodes_end_with_the_truth() {
     let load = if full() {
-        Load { desktops: 10_000, lasts: Duration::from_secs(60), calls_per_second: 16 }
+        Load { desktops: 10_000, lasts: Duration::from_mins(1), calls_per_second: 16 }
     } else {
         Load { desktops: 400, lasts: Duration::from_secs(5), calls_per_second: 8 }
     };
@@ -147,7 +148,7 @@ async fn desktop(
     let hello = json!({ "type": "hello", "token": token }).to_string();
     socket.send(Message::text(hello)).await.expect("it is sent");
     let mut beat = interval(Duration::from_secs(10));
-    let (mut newest, mut shown) = (Newest::new(), HashMap::new());
+    let (mut newest, mut shown) = (Newest::new(), HashSet::new());
     loop {
         tokio::select! {
             message = socket.next() => {
@@ -160,7 +161,7 @@ async fn desktop(
                 let call = &frame["call"];
                 let Some(id) = call["platform_call_id"].as_str() else { continue };
                 newest.insert(id.to_owned(), call["version"].as_u64().unwrap_or_default());
-                if call["pin"]["entered"] == 1 && shown.insert(id.to_owned(), ()).is_none() {
+                if call["pin"]["entered"] == 1 && shown.insert(id.to_owned()) {
                     meters.shown(id, node);
                 }
             }

@@ -436,8 +436,8 @@ async fn p01_a_reset_an_unblock_and_the_audit_rows_that_were_shown_are_kept() {
                 call(&person.wrong_pin()),
                 call(&person.wrong_pin())
             );
-            let disk = Disk::read(&daemon.path("records.db"));
-            assert!(disk.accounts[&person.id].blocked, "{:?}", disk.accounts[&person.id]);
+            let told = Disk::read(&daemon.path("records.db"));
+            assert!(told.accounts[&person.id].blocked, "{:?}", told.accounts[&person.id]);
         }
         desk.say(json!({ "type": "claim", "id": 1, "call": report.call_id })).await;
         let reset =
@@ -450,9 +450,9 @@ async fn p01_a_reset_an_unblock_and_the_audit_rows_that_were_shown_are_kept() {
 
         daemon.kill9();
         daemon.restart();
-        let disk = Disk::read(&daemon.path("records.db"));
+        let kept = Disk::read(&daemon.path("records.db"));
         let of_person = |what: &str| {
-            let mut lines = disk.audit.iter().map(|line| &line.entry);
+            let mut lines = kept.audit.iter().map(|line| &line.entry);
             lines.any(|line| {
                 let theirs = line.customer.as_ref().is_some_and(|id| id.as_str() == person.id);
                 line.what == what && theirs
@@ -460,8 +460,8 @@ async fn p01_a_reset_an_unblock_and_the_audit_rows_that_were_shown_are_kept() {
         };
         assert!(of_person("security_reset"), "told, and not kept");
         assert_eq!(of_person("account_unblocked"), blocked, "told, and not kept");
-        assert_eq!(disk.accounts[&person.id], Counters::default());
-        disk.head();
+        assert_eq!(kept.accounts[&person.id], Counters::default());
+        kept.head();
         let (_, again) = daemon.ask("GET", "/v1/audit?limit=1000", &chief, None);
         let (before, after) = (lines(&shown), lines(&again));
         assert_eq!(after.get(..before.len()), Some(before), "rows that were shown are there");

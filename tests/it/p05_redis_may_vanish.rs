@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use serde_json::Value;
 use serde_json::json;
@@ -214,7 +214,7 @@ fn traffic(
             // Every third call fails, and no customer fails twice in a row.
             let right = (nth + round) % 3 != 0;
             let took = one_call(&platform, &format!("t-{}-{round}", person.id), person, right);
-            let failed = if right { 0 } else { 1 };
+            let failed = u8::from(!right).into();
             counted.lock().expect("no thread panics here").insert(person.id.clone(), failed);
             let mut slowest = slowest.lock().expect("no thread panics here");
             *slowest = took.max(*slowest);

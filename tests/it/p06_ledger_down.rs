@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use rusqlite::Connection;
 use serde_json::Value;

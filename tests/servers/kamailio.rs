@@ -32,7 +32,8 @@ impl Kamailio {
     pub(crate) fn start(nodes: &[SocketAddr]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let at = |name: &str| folder.path().join(name).display().to_string();
-        let listed: String = nodes.iter().map(|node| format!("1 sip:{node}\n")).collect();
+        let listed: Vec<_> = nodes.iter().map(|node| format!("1 sip:{node}")).collect();
+        let listed = listed.join("\n") + "\n";
         fs::write(at("nodes"), listed).expect("the folder is writable");
         fs::write(at("carriers"), "1 127.0.0.1 32 0\n").expect("the folder is writable");
         let log = File::create(at("log")).expect("the folder is writable");

@@ -139,10 +139,10 @@ impl Host for Nodes {
                 Told::Events(platforms.publish(events).await)
             }
             Ask::Sight(call) if reception.calls.find(call.as_str()).is_none() => Told::NotHere,
-            Ask::Sight(call) => Told::Sight(match self.hub.own(&call) {
-                Some(Own { version, json }) => Some(Sight { version, json }),
-                None => None,
-            }),
+            Ask::Sight(call) => {
+                let own = self.hub.own(&call);
+                Told::Sight(own.map(|Own { version, json }| Sight { version, json }))
+            }
             Ask::Rest(rest) => match self.router() {
                 Some(router) => answer(router, rest).await.map_or(Told::NotHere, Told::Rest),
                 None => Told::NotHere,

@@ -19,6 +19,11 @@ use crate::sessions::SessionsError;
 use crate::sessions::shared::Node;
 use crate::sessions::shared::Touched;
 
+/// A gauge takes no larger number exactly, and no node has more of anything.
+pub(super) fn count(many: usize) -> f64 {
+    f64::from(u32::try_from(many).unwrap_or(u32::MAX))
+}
+
 /// Own calls that are touched in one round trip.
 const TOUCHED_AT_ONCE: usize = 256;
 /// Own calls are touched and rolls compared every so many turns even when nothing seems to be missed.
@@ -50,7 +55,7 @@ impl Nodes {
         sights: &Arc<Semaphore>,
     ) -> Result<(), SessionsError> {
         let living = self.store.renew(&self.own).await?;
-        gauge!("countersign_nodes").set(living.len() as f64);
+        gauge!("countersign_nodes").set(count(living.len()));
         self.directory().living(&living);
         let silent = |owner: &NodeId| !living.iter().any(|node| node.id == *owner);
         self.mark_stale(|owner, stale| stale || silent(owner));

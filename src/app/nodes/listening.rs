@@ -44,7 +44,7 @@ pub(super) async fn run(nodes: Arc<Nodes>) {
                 nodes.missed.notify_one();
                 pause = PAUSE;
                 while let Some(change) = changes.recv().await {
-                    nodes.heard(change, &sights).await;
+                    nodes.heard(change, &sights);
                 }
             }
             nodes.missed.notify_one();
@@ -75,17 +75,17 @@ pub(super) async fn run_arrivals(nodes: Arc<Nodes>) {
 }
 
 impl Nodes {
-    async fn heard(self: &Arc<Self>, change: Change, sights: &Arc<Semaphore>) {
+    fn heard(self: &Arc<Self>, change: Change, sights: &Arc<Semaphore>) {
         match change {
             Change::Missed => self.missed.notify_one(),
             Change::Gone(id) => self.gone(&id),
             Change::Call(call) if call.owner == self.own.id => {}
-            Change::Call(call) => self.learn(&call, sights).await,
+            Change::Call(call) => self.learn(&call, sights),
         }
     }
 
     /// A call of another node has this state now.
-    pub(super) async fn learn(self: &Arc<Self>, call: &SharedCall, sights: &Arc<Semaphore>) {
+    pub(super) fn learn(self: &Arc<Self>, call: &SharedCall, sights: &Arc<Semaphore>) {
         let Some(mut other) = Other::read(call) else { return };
         let id = call.id.clone();
         {
@@ -176,7 +176,7 @@ impl Nodes {
             }
             if let Some(call) = self.store.call(id).await?.filter(|call| call.owner != self.own.id)
             {
-                self.learn(&call, sights).await;
+                self.learn(&call, sights);
             }
         }
         for id in known.keys().filter(|id| !roll.contains_key(*id)) {

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use crate::app::nodes::Nodes;
+use crate::app::nodes::leases::count;
 use crate::call::input::Input;
 use crate::effects::sharing::Word;
 use crate::model::ids::CallId;
@@ -60,7 +61,7 @@ impl Nodes {
         let told = self.tell_all(states, gone).await;
         histogram!("countersign_store_seconds", "store" => "sessions", "op" => "save")
             .record(started.elapsed().as_secs_f64());
-        gauge!("countersign_calls_untold").set(self.sharing.len() as f64);
+        gauge!("countersign_calls_untold").set(count(self.sharing.len()));
         if let Err(error) = &told {
             counter!("countersign_sessions_failures_total", "op" => "save").increment(1);
             tracing::debug!(%error, calls = words.len(), "calls could not be told to other nodes");

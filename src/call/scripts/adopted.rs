@@ -105,8 +105,8 @@ fn d06_a_call_with_its_agent_goes_on_where_it_stood() {
     after.version = before.version;
     assert_eq!(before, after, "the same questions, ticks and actions");
     second.asks("bob", Request::Finish).does("refused not_yours");
-    let left = second.call.deadline().expect("alive").0 - second.now.up.0;
-    let left_before = first.call.deadline().expect("alive").0 - first.now.up.0;
+    let left = second.call.deadline().expect("alive") - second.now.up;
+    let left_before = first.call.deadline().expect("alive") - first.now.up;
     assert_eq!(left, left_before, "time left, not an instant");
 }
 

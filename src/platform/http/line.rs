@@ -94,7 +94,10 @@ impl Line {
     pub(super) fn order<T>(&self, change: impl FnOnce(&mut Orders) -> T) -> T {
         let mut orders = self.orders();
         let done = change(&mut orders);
-        self.version.send_replace(orders.directive().version);
+        // Whoever waits is woken by a new directive alone: between a phrase and what follows it there is
+        // nothing to be told.
+        let version = orders.directive().version;
+        self.version.send_if_modified(|told| std::mem::replace(told, version) != version);
         done
     }
 

@@ -39,12 +39,12 @@ impl Open {
         if !path.is_file() {
             return Err(CopyError::NoSource);
         }
-        Self::open(path, "source")
+        Self::begun(path, "source")
     }
 
     /// A file that is made, or one without records.
     pub(in crate::records) fn target(path: &Path) -> Result<Self, CopyError> {
-        let open = Self::open(path, "target")?;
+        let open = Self::begun(path, "target")?;
         for table in &TABLES {
             if open.number(&format!("SELECT EXISTS (SELECT 1 FROM {})", table.name))? != 0 {
                 return Err(CopyError::NotEmpty(table.name));
@@ -53,7 +53,7 @@ impl Open {
         Ok(open)
     }
 
-    fn open(path: &Path, side: &'static str) -> Result<Self, CopyError> {
+    fn begun(path: &Path, side: &'static str) -> Result<Self, CopyError> {
         let failed = |error| CopyError::Store(side, error);
         let owner = file::Owner::of(path).map_err(failed)?;
         let db = file::writer(path).map_err(failed)?;

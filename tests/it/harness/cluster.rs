@@ -32,7 +32,7 @@ pub(crate) struct Cluster {
     /// The way of all nodes to PostgreSQL.
     pub(crate) records: Gate,
     pub(crate) redis: Redis,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 impl Cluster {
@@ -59,16 +59,14 @@ impl Cluster {
         let records = Gate::to(SocketAddr::from(([127, 0, 0, 1], postgres::server().port)));
         let url = records_url(&folder, records.address.port());
         let certificates = certificates::nodes(folder.path(), nodes);
-        let mut cluster =
-            Self { nodes: vec![], sessions, records, redis, _folder: TempDir::new().expect("one") };
+        let mut cluster = Self { nodes: vec![], sessions, records, redis, _folder: None };
         for (nth, files) in certificates.iter().enumerate() {
             let gate = format!("redis://{}", cluster.sessions.address);
             let node = settings_of(&folder, sessions_url.unwrap_or(&gate), &url, files);
             let customers = if nth == 0 { customers } else { "customer_id\n" };
             cluster.nodes.push(Daemon::with(&format!("{node}{settings}"), customers));
         }
-        cluster._folder = folder;
-        cluster
+        Self { _folder: Some(folder), ..cluster }
     }
 
     pub(crate) fn a(&self) -> &Daemon {
