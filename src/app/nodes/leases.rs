@@ -7,7 +7,10 @@ use metrics::counter;
 use metrics::gauge;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio::time::Interval;
+use tokio::time::MissedTickBehavior;
 use tokio::time::interval;
+use tracing::debug;
 use tracing::info;
 use tracing::warn;
 
@@ -16,7 +19,6 @@ use crate::app::nodes::Nodes;
 use crate::app::nodes::TURN;
 use crate::model::ids::NodeId;
 use crate::sessions::SessionsError;
-use crate::sessions::shared::Node;
 use crate::sessions::shared::Touched;
 
 /// A gauge takes no larger number exactly, and no node has more of anything.
@@ -30,9 +32,27 @@ const TOUCHED_AT_ONCE: usize = 256;
 const COMPARE_EVERY: u64 = 4;
 
 pub(super) async fn run(nodes: Arc<Nodes>) {
+    // The lease does not wait for anything that may take long.
+    tokio::join!(renewing(&nodes), comparing(&nodes));
+}
+
+async fn renewing(nodes: &Arc<Nodes>) {
+    let mut turns = turns();
+    loop {
+        tokio::select! {
+            biased;
+            () = nodes.stop.cancelled() => return,
+            _ = turns.tick() => {}
+        }
+        let renewed = nodes.renew().await;
+        nodes.note(renewed.err());
+    }
+}
+
+async fn comparing(nodes: &Arc<Nodes>) {
     let sights = Arc::new(Semaphore::new(16));
-    let mut turns = interval(TURN);
-    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut turns = turns();
+    let mut behind = true;
     let mut number: u64 = 0;
     loop {
         let missed = tokio::select! {
@@ -41,50 +61,73 @@ pub(super) async fn run(nodes: Arc<Nodes>) {
             () = nodes.missed.notified() => true,
             _ = turns.tick() => false,
         };
+        if !nodes.answers() {
+            behind = true;
+            continue;
+        }
         number = number.wrapping_add(1);
-        let compare = missed || number.is_multiple_of(COMPARE_EVERY);
-        let turn = nodes.turn(compare, &sights).await;
-        nodes.note(turn.err());
+        let all = missed || behind || number.is_multiple_of(COMPARE_EVERY);
+        let compared = tokio::select! {
+            biased;
+            () = nodes.stop.cancelled() => return,
+            compared = nodes.compare(all, &sights) => compared,
+        };
+        behind = compared.is_err();
+        if let Err(error) = compared {
+            counter!("countersign_sessions_failures_total", "op" => "compare").increment(1);
+            debug!(%error, "what other nodes have could not be read");
+        }
     }
 }
 
+fn turns() -> Interval {
+    let mut turns = interval(TURN);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    turns
+}
+
 impl Nodes {
-    async fn turn(
-        self: &Arc<Self>,
-        compare: bool,
-        sights: &Arc<Semaphore>,
-    ) -> Result<(), SessionsError> {
+    async fn renew(&self) -> Result<(), SessionsError> {
         let living = self.store.renew(&self.own).await?;
         gauge!("countersign_nodes").set(count(living.len()));
         self.directory().living(&living);
-        let silent = |owner: &NodeId| !living.iter().any(|node| node.id == *owner);
-        self.mark_stale(|owner, stale| stale || silent(owner));
-        let compare = compare || !self.answers();
-        if compare {
+        self.mark_stale(|owner, stale| stale || !living.iter().any(|node| node.id == *owner));
+        Ok(())
+    }
+
+    /// Looks at what was left, and every few turns at everything.
+    async fn compare(
+        self: &Arc<Self>,
+        all: bool,
+        sights: &Arc<Semaphore>,
+    ) -> Result<(), SessionsError> {
+        if all {
             self.touch().await?;
-        }
-        let lapsed = self.lapsed(&living).await?;
-        // After an outage nothing is said to be true before it was compared.
-        if compare {
-            for node in living.iter().filter(|node| node.id != self.own.id) {
-                self.read_roll(&node.id, sights).await?;
+            let others = self.directory().others(&self.own.id);
+            for node in others {
+                self.read_roll(&node, sights).await?;
             }
         }
-        for node in lapsed {
+        for node in self.lapsed().await? {
             let roll = self.read_roll(&node, sights).await?;
             if self.believes() && !roll.is_empty() {
                 self.adopt_all(&node, roll.into_keys().collect()).await;
             }
         }
-        self.mark_stale(|owner, _| silent(owner));
+        if all {
+            // After an outage nothing is said to be true before it was compared.
+            let others = self.directory().others(&self.own.id);
+            self.mark_stale(|owner, _| !others.contains(owner));
+        }
         Ok(())
     }
 
     /// Nodes that left calls behind.
-    async fn lapsed(&self, living: &[Node]) -> Result<HashSet<NodeId>, SessionsError> {
+    async fn lapsed(&self) -> Result<HashSet<NodeId>, SessionsError> {
         let mut left: HashSet<_> = self.store.rolls().await?.into_iter().collect();
-        left.extend(self.directory().owners());
-        left.retain(|node| *node != self.own.id && !living.iter().any(|alive| alive.id == *node));
+        let directory = self.directory();
+        left.extend(directory.owners());
+        left.retain(|node| *node != self.own.id && !directory.lives(node));
         Ok(left)
     }
 
@@ -125,10 +168,11 @@ impl Nodes {
                 info!("the session store answers again");
                 health.answers_since = Some(Instant::now());
                 health.why = None;
+                self.missed.notify_one();
                 health.since = now.unwrap_or(health.since);
             }
             Some(error) => {
-                counter!("countersign_sessions_failures_total", "op" => "turn").increment(1);
+                counter!("countersign_sessions_failures_total", "op" => "renew").increment(1);
                 if was {
                     warn!(%error, "the session store does not answer; calls go on, other nodes' calls are shown as stale");
                     health.answers_since = None;
