@@ -93,6 +93,11 @@ impl Nodes {
         }
         self.directory().remove(id);
         let begun = self.begin_adopted(adoption, leg, ours.stamp.term, reception);
+        if !begun {
+            // Nobody else has it either: better gone from the desktops than standing still there.
+            let _ = self.store.remove(&self.own.id, vec![id.clone()]).await;
+            self.hub.remove(id);
+        }
         let result = if begun { "adopted" } else { "no_room" };
         counter!("countersign_calls_adopted_total", "result" => result).increment(1);
         begun
