@@ -79,7 +79,7 @@ pub async fn pass_on(
     let in_path = params.iter().next().map(|(_, named)| named.to_owned());
     let (head, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, BODY_MAX).await else {
-        return ApiError::bad("invalid_body", "the body is too large or was cut off")
+        return ApiError::bad("unreadable_body", "the body is too large or was cut off")
             .into_response();
     };
     let named = in_path.or_else(|| platform_call(&body));
