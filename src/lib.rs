@@ -34,6 +34,8 @@ pub mod health; // how the backends are
 #[cfg(feature = "daemon")]
 pub mod lifecycle; // start and stop
 #[cfg(feature = "daemon")]
+pub mod maintenance; // PIN maintenance
+#[cfg(feature = "daemon")]
 pub mod outbox; // sends what is due
 #[cfg(feature = "daemon")]
 pub mod pin; // verifies PINs and passwords

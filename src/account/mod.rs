@@ -96,6 +96,12 @@ pub struct AskedIn {
 pub enum AccountEvent {
     /// A PIN was enrolled or changed.
     PinEnrolled,
+    /// The customer chose a PIN of their own: it counts when the address is proven (P15, P19).
+    PinChosen,
+    /// The customer followed the link (P20, P25).
+    PinActivated,
+    /// An administrator reset the PIN, or the e-mail address changed (P14, P17).
+    PinReset,
     /// A pair was right.
     EntryCorrect,
     /// A pair was wrong, or a reserved attempt never came to a verdict.
@@ -199,12 +205,21 @@ impl Account {
     ) -> Vec<AccountFact> {
         match event {
             AccountEvent::PinEnrolled => {
-                self.initialized = true;
+                self.choose();
                 self.enabled = true;
-                self.pin_version = self.pin_version.saturating_add(1);
-                self.pin_wrong_streak = 0;
-                self.reset_required = false;
-                self.deck = Deck::default();
+                vec![]
+            }
+            AccountEvent::PinChosen => {
+                self.choose();
+                vec![]
+            }
+            AccountEvent::PinActivated => {
+                // No/Yes does not exist (P21).
+                self.enabled = self.initialized;
+                vec![]
+            }
+            AccountEvent::PinReset => {
+                self.take_pin_away();
                 vec![]
             }
             AccountEvent::EntryCorrect => {
@@ -280,6 +295,19 @@ impl Account {
     /// The block is none of a reset's business: whoever resets evaluates it afterwards (X05).
     fn reset(&mut self) {
         self.compensated = false;
+        self.take_pin_away();
+    }
+
+    fn choose(&mut self) {
+        self.initialized = true;
+        self.enabled = false;
+        self.pin_version = self.pin_version.saturating_add(1);
+        self.pin_wrong_streak = 0;
+        self.reset_required = false;
+        self.deck = Deck::default();
+    }
+
+    fn take_pin_away(&mut self) {
         self.pin_wrong_streak = 0;
         self.reset_required = false;
         self.initialized = false;
@@ -414,6 +442,9 @@ mod tests {
             Just(E::Abandoned),
             Just(E::Unblocked),
             Just(E::PinEnrolled),
+            Just(E::PinChosen),
+            Just(E::PinActivated),
+            Just(E::PinReset),
             Just(E::CompensatedPass),
             Just(E::SecurityReset),
             Just(asked("call-1", &["postcode"])),

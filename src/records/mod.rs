@@ -12,6 +12,7 @@ pub mod copy;
 mod copy_stories;
 pub mod follow_ups;
 mod machine;
+pub mod pins;
 pub mod postgres;
 #[cfg(test)]
 #[path = "../../tests/servers/postgres.rs"]
@@ -38,6 +39,7 @@ use crate::model::number::PhoneNumber;
 use crate::model::sealed_pin::SealedPin;
 use crate::model::time::Timestamp;
 pub use crate::records::follow_ups::FollowUps;
+pub use crate::records::pins::PinRecords;
 
 /// What can go wrong, sorted by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]

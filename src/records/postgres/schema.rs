@@ -5,7 +5,8 @@ use crate::records::postgres::db::Tx;
 use crate::records::postgres::db::column;
 
 /// The steps from an empty schema to the newest; the version is the number of steps taken.
-const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema2.sql")];
+const STEPS: [&str; 3] =
+    [include_str!("schema.sql"), include_str!("schema2.sql"), include_str!("schema3.sql")];
 
 /// What stands in the marker of a schema that is ours.
 const APPLICATION: &str = "countersign";

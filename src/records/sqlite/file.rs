@@ -15,7 +15,8 @@ use rusqlite::OpenFlags;
 use crate::records::RecordsError;
 
 /// The steps from an empty file to the newest schema; the version is the number of steps taken.
-const STEPS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema2.sql")];
+const STEPS: [&str; 3] =
+    [include_str!("schema.sql"), include_str!("schema2.sql"), include_str!("schema3.sql")];
 
 /// Marks the file as ours: "CSGN".
 const APPLICATION_ID: i32 = 0x4353_474e;

@@ -1,0 +1,2 @@
+//! PIN maintenance: what administrators, customers and the commands ask of [`crate::records`] and
+//! [`crate::pin`] (P01–P30).
