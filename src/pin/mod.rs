@@ -12,6 +12,7 @@
 
 pub mod kdf;
 pub mod lanes;
+pub mod links;
 pub mod password;
 pub mod pepper;
 pub mod vault;
