@@ -34,13 +34,13 @@ use crate::pin::links::Links;
 use crate::pin::pepper::Pepper;
 use crate::records::Enrolment;
 use crate::records::FollowUps;
-use crate::records::PinRecords;
 use crate::records::Records;
 use crate::records::pins::By;
 use crate::records::pins::Link;
 use crate::records::pins::LinkPurpose;
 use crate::records::pins::MailOutcome;
 use crate::records::pins::NewLink;
+use crate::records::pins::PinRecords;
 use crate::records::sqlite::SqliteRecords;
 
 #[path = "../../tests/servers/certificates.rs"]

@@ -364,6 +364,4 @@ fn unreachable(error: &reqwest::Error) -> SinkError {
 #[cfg(test)]
 mod mail_stories;
 #[cfg(test)]
-mod mail_stories;
-#[cfg(test)]
 mod stories;

@@ -8,11 +8,11 @@ use countersign::model::link_purpose::LinkPurpose;
 use countersign::model::time::Timestamp;
 use countersign::pin::links::Links;
 use countersign::pin::pepper::Pepper;
-use countersign::records::PinRecords;
 use countersign::records::pins::By;
 use countersign::records::pins::Link;
 use countersign::records::pins::MailOutcome;
 use countersign::records::pins::NewLink;
+use countersign::records::pins::PinRecords;
 use countersign::records::sqlite::SqliteRecords;
 
 use crate::harness::CHEAP_PINS;
@@ -80,7 +80,10 @@ fn p16_p22_x18_mails_go_out_with_a_link_and_nothing_else() {
     let mails = server.wait_for(1);
     assert_eq!(mails.len(), 1);
     let (mail, token) = (&mails[0], mails[0].token("reset"));
-    assert_eq!((mail.from.as_str(), mail.to.join(",")), ("pin@bank.example", "ann@example.org".into()));
+    assert_eq!(
+        (mail.from.as_str(), mail.to.join(",")),
+        ("pin@bank.example", "ann@example.org".into())
+    );
     assert_eq!(links(&daemon).read(&token, LinkPurpose::Reset).as_deref(), Some(ann));
     assert!(mail.text().contains(&format!("http://{}/activate#reset=", daemon.http)));
     let lines = beside(&daemon, async |records| {
