@@ -10,6 +10,7 @@ pub(crate) mod dice;
 pub mod digits;
 pub mod disclosure;
 pub mod ids;
+pub mod link_purpose;
 pub mod number;
 pub mod party;
 pub mod sealed_pin;

@@ -14,6 +14,7 @@
 pub mod initial;
 pub mod kdf;
 pub mod lanes;
+pub mod links;
 pub mod password;
 pub mod pepper;
 pub mod vault;

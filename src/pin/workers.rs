@@ -21,6 +21,7 @@ use crate::pin::kdf::Cost;
 use crate::pin::lanes::Lane;
 use crate::pin::lanes::Lanes;
 use crate::pin::lanes::Limits;
+use crate::pin::links::Links;
 use crate::pin::password;
 use crate::pin::pepper::Pepper;
 use crate::pin::vault::Lock;
@@ -182,6 +183,12 @@ impl PinWorkers {
     #[must_use]
     pub fn initials(&self) -> Initials {
         Initials::new(Arc::clone(&self.pepper))
+    }
+
+    /// What makes and reads the tokens of mailed links.
+    #[must_use]
+    pub fn links(&self) -> Links {
+        Links::new(Arc::clone(&self.pepper))
     }
 
     /// The positions to ask of somebody we do not know, always the same for the same claim.
