@@ -26,6 +26,7 @@ pub struct Pepper {
     kid: String,
     pub(super) pin_secret: [u8; 32],
     pub(super) password_secret: [u8; 32],
+    pub(super) web_pin_secret: [u8; 32],
     pub(super) table_key: [u8; 32],
     positions_key: [u8; 32],
 }
@@ -47,6 +48,7 @@ impl Pepper {
             kid,
             pin_secret: hmac(&pepper, &[b"countersign/argon2-pin/v1"]),
             password_secret: hmac(&pepper, &[b"countersign/argon2-password/v1"]),
+            web_pin_secret: hmac(&pepper, &[b"countersign/argon2-web-pin/v1"]),
             table_key: hmac(&pepper, &[b"countersign/pair-table/v1"]),
             positions_key: hmac(&pepper, &[b"countersign/made-up-positions/v1"]),
         })
