@@ -11,6 +11,7 @@ pub mod digits;
 pub mod disclosure;
 pub mod email;
 pub mod ids;
+pub mod link_purpose;
 pub mod number;
 pub mod party;
 pub mod sealed_pin;

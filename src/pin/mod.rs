@@ -14,6 +14,7 @@ pub mod choice;
 mod common;
 pub mod kdf;
 pub mod lanes;
+pub mod links;
 pub mod password;
 pub mod pepper;
 pub mod vault;

@@ -29,6 +29,7 @@ pub struct Pepper {
     pub(super) web_pin_secret: [u8; 32],
     pub(super) table_key: [u8; 32],
     positions_key: [u8; 32],
+    link_key: [u8; 32],
 }
 
 impl Pepper {
@@ -51,6 +52,7 @@ impl Pepper {
             web_pin_secret: hmac(&pepper, &[b"countersign/argon2-web-pin/v1"]),
             table_key: hmac(&pepper, &[b"countersign/pair-table/v1"]),
             positions_key: hmac(&pepper, &[b"countersign/made-up-positions/v1"]),
+            link_key: hmac(&pepper, &[b"countersign/link-token/v1"]),
         })
     }
 
@@ -67,6 +69,11 @@ impl Pepper {
         let number = digest.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
         let index = u8::try_from(number % u64::from(Positions::COUNT)).unwrap_or_default();
         Positions::from_index(index).unwrap_or(Positions::FIRST)
+    }
+
+    /// What only we can say of a mailed link (P25).
+    pub(super) fn link_mac(&self, purpose: &str, id: &str) -> [u8; 32] {
+        hmac(&self.link_key, &[purpose.as_bytes(), b"\0", id.as_bytes()])
     }
 
     /// A number for the draw of questions: fixed for an account and a round.

@@ -20,6 +20,7 @@ use crate::pin::kdf::Cost;
 use crate::pin::lanes::Lane;
 use crate::pin::lanes::Lanes;
 use crate::pin::lanes::Limits;
+use crate::pin::links::Links;
 use crate::pin::password;
 use crate::pin::pepper::Pepper;
 use crate::pin::vault::Lock;
@@ -202,6 +203,12 @@ impl PinWorkers {
         let work = move |kdf: &mut _| web_pin::verify(kdf, &pepper, &stored, &account, &typed);
         let judged = self.lanes.run(Lane::Live, work).await?;
         Ok(if known { judged } else { Verdict::Wrong })
+    }
+
+    /// What makes and reads the tokens of mailed links.
+    #[must_use]
+    pub fn links(&self) -> Links {
+        Links::new(Arc::clone(&self.pepper))
     }
 
     /// The positions to ask of somebody we do not know, always the same for the same claim.
