@@ -3,15 +3,20 @@
 //! ```text
 //! pepper ─HMAC─┬─ argon2 secret ──┐
 //!              ├─ table key ──────┼──► 21 pair tags, one argon2id run each, sealed as one table
-//!              └─ positions key   │
-//!                                 └──► a call: two keys → one run → constant-time compare
+//!              ├─ positions key   │
+//!              │                  └──► a call: two keys → one run → constant-time compare
+//!              └─ initial PINs, which no call accepts: [`initial`]
 //! ```
 //!
 //! All hashing happens on own threads of low priority, so that a burst of PIN entries cannot delay
 //! a call or a desktop, and never costs more memory than one buffer a thread (§3.9).
 
+<<<<<<< HEAD
 pub mod choice;
 mod common;
+=======
+pub mod initial;
+>>>>>>> h6
 pub mod kdf;
 pub mod lanes;
 pub mod links;

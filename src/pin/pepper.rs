@@ -28,6 +28,8 @@ pub struct Pepper {
     pub(super) password_secret: [u8; 32],
     pub(super) web_pin_secret: [u8; 32],
     pub(super) table_key: [u8; 32],
+    pub(super) run_key: [u8; 32],
+    pub(super) initial_key: [u8; 32],
     positions_key: [u8; 32],
     link_key: [u8; 32],
 }
@@ -51,6 +53,8 @@ impl Pepper {
             password_secret: hmac(&pepper, &[b"countersign/argon2-password/v1"]),
             web_pin_secret: hmac(&pepper, &[b"countersign/argon2-web-pin/v1"]),
             table_key: hmac(&pepper, &[b"countersign/pair-table/v1"]),
+            run_key: hmac(&pepper, &[b"countersign/print-run/v1"]),
+            initial_key: hmac(&pepper, &[b"countersign/initial-pin/v1"]),
             positions_key: hmac(&pepper, &[b"countersign/made-up-positions/v1"]),
             link_key: hmac(&pepper, &[b"countersign/link-token/v1"]),
         })
@@ -90,7 +94,7 @@ impl fmt::Debug for Pepper {
     }
 }
 
-fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+pub(super) fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     // RFC 2104 pads a short key with zeros to a block, so a padded key needs no fallible constructor.
     let mut block = Zeroizing::new([0_u8; 64]);
     block[..32].copy_from_slice(key);

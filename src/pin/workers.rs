@@ -16,6 +16,7 @@ use crate::model::digits::VoicePin;
 use crate::model::ids::CustomerId;
 use crate::model::sealed_pin::SealedPin;
 use crate::pin::PinError;
+use crate::pin::initial::Initials;
 use crate::pin::kdf::Cost;
 use crate::pin::lanes::Lane;
 use crate::pin::lanes::Lanes;
@@ -209,6 +210,12 @@ impl PinWorkers {
     #[must_use]
     pub fn links(&self) -> Links {
         Links::new(Arc::clone(&self.pepper))
+    }
+
+    /// What draws, seals and verifies initial PINs under the same pepper.
+    #[must_use]
+    pub fn initials(&self) -> Initials {
+        Initials::new(Arc::clone(&self.pepper))
     }
 
     /// The positions to ask of somebody we do not know, always the same for the same claim.
