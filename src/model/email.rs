@@ -13,9 +13,7 @@ pub fn parse(text: &str) -> Option<SecretText> {
     let text = text.trim();
     let (local, domain) = text.rsplit_once('@')?;
     let local_fits = (1..=LOCAL_MAX).contains(&local.len())
-        && local.chars().all(|c| {
-            c.is_alphanumeric() || "!#$%&'*+/=?^_`{|}~.-".contains(c)
-        })
+        && local.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+/=?^_`{|}~.-".contains(c))
         && !local.starts_with('.')
         && !local.ends_with('.')
         && !local.contains("..");

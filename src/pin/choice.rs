@@ -158,6 +158,13 @@ pub fn not_personal(pin: &VoicePin, customer: &Customer) -> Result<(), PinRefuse
     if numbered || rung || known { Err(PinRefused::Personal) } else { Ok(()) }
 }
 
+/// Reads the PIN of a letter as typed, with whatever stands between its digits. What is none becomes
+/// one that no letter ever had, so that judging it is the same work.
+#[must_use]
+pub fn initial(typed: &SecretText) -> VoicePin {
+    VoicePin::parse(&digits(typed.expose())).unwrap_or_else(|_| VoicePin::nobodys())
+}
+
 /// Refuses the PIN of the letter as the customer's own.
 pub fn not_the_initial(pin: &VoicePin, initial: &SecretText) -> Result<(), PinRefused> {
     let own = SecretText::new(String::clone(&digits_of(pin)));
@@ -167,8 +174,7 @@ pub fn not_the_initial(pin: &VoicePin, initial: &SecretText) -> Result<(), PinRe
 /// Refuses a hint from which the PIN, or three digits of it in a row, can be read (X19).
 pub fn hint(hint: &SecretText, pin: &VoicePin) -> Result<(), HintRefused> {
     let text = hint.expose();
-    let usable =
-        (3..=100).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    let usable = (3..=100).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     if !usable {
         return Err(HintRefused::Form);
     }

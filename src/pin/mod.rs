@@ -11,12 +11,9 @@
 //! All hashing happens on own threads of low priority, so that a burst of PIN entries cannot delay
 //! a call or a desktop, and never costs more memory than one buffer a thread (§3.9).
 
-<<<<<<< HEAD
 pub mod choice;
 mod common;
-=======
 pub mod initial;
->>>>>>> h6
 pub mod kdf;
 pub mod lanes;
 pub mod links;

@@ -25,8 +25,15 @@ use crate::policy::questions::Secrecy;
 pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// What stands at the top of a profile beside its sections.
-pub(super) const HEAD: &[&str] =
-    &["name", "number_trust", "number_age_days", "party", "lanes", "second_person_unblock", "never_say"];
+pub(super) const HEAD: &[&str] = &[
+    "name",
+    "number_trust",
+    "number_age_days",
+    "party",
+    "lanes",
+    "second_person_unblock",
+    "never_say",
+];
 
 #[derive(Deserialize)]
 #[serde(default)]
