@@ -9,6 +9,7 @@ pub mod customer;
 pub(crate) mod dice;
 pub mod digits;
 pub mod disclosure;
+pub mod email;
 pub mod ids;
 pub mod link_purpose;
 pub mod number;
