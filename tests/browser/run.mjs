@@ -6,9 +6,12 @@ import { mkdir, readdir } from "node:fs/promises";
 import { run as runUnits } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { startAdminMock } from "./admin-mock.mjs";
 import { liveTests } from "./live.mjs";
 import { startMock } from "./mock.mjs";
 import { pageTests } from "./page.mjs";
+import { activateTests } from "./page-activate.mjs";
+import { adminTests } from "./page-admin.mjs";
 import { supervisorTests } from "./supervisor.mjs";
 import { startSupervisorMock } from "./supervisor-mock.mjs";
 
@@ -108,6 +111,12 @@ try {
     await story(browser, name, run, options);
   }
   board.close();
+  const maintenance = await startAdminMock();
+  for (const [name, run, options] of [...adminTests(maintenance, SHOTS), ...activateTests(maintenance, SHOTS)]) {
+    maintenance.clear();
+    await story(browser, name, run, options);
+  }
+  maintenance.close();
   const { COUNTERSIGN_URL: url, COUNTERSIGN_TOKEN: token } = process.env;
   if (url && token)
     for (const [name, run, options] of liveTests(url, token, SHOTS)) await story(browser, name, run, options);
