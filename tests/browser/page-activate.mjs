@@ -213,7 +213,7 @@ function refusalTests({ mock, open, fill, shot }) {
         refuse(500, "internal");
         await fill(page);
         await page.locator('[data-fk="go"]').click();
-        await sees(page, "#trouble", "Nothing was changed");
+        await sees(page, "#trouble", "This did not work. Try again in a minute.");
       },
       { complains: /429|500/ },
     ],

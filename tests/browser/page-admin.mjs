@@ -310,6 +310,7 @@ function actionTests({ mock, enter, look, shot }) {
         await enter(page);
         await look(page, "7");
         await sees(page, ".standing", "Blocked");
+        await sees(page, ".standing-means", "until it is unblocked");
         await page.locator('[data-fk="do:unblock"]').click();
         await sees(page, "dialog", "a second person agrees");
         await page.locator("#ask-reason").fill("proved themselves at the counter");

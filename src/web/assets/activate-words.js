@@ -7,8 +7,9 @@ export const COMMON = {
   back: "Back",
   busy: "One moment…",
   emptied: "For your safety the PIN fields are empty again: fill all of them in once more.",
-  unreachable: "We cannot be reached at the moment. Nothing was changed. Try again in a minute.",
-  failed: "This did not work. Nothing was changed. Try again in a minute.",
+  // It may have been done all the same: only the answer is missing.
+  unreachable: "No answer came. If no mail from us arrives within a few minutes, try again.",
+  failed: "This did not work. Try again in a minute.",
   /** @param {number} seconds */
   tooMany: (seconds) =>
     seconds > 90

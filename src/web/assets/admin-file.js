@@ -1,6 +1,6 @@
 // One account's PIN file: what stands, what it means, what can be done. A PIN has no place in it, and no field takes one (P26).
 import { actions, look, reached, unblockStage } from "./admin-state.js";
-import { ACTIONS, CHANNELS, COUNTERS, CREDENTIALS, DATES, DETAILS, EVENTS, SECOND, STANDINGS, STEPS } from "./admin-words.js";
+import { ACTIONS, CHANNELS, COUNTERS, CREDENTIALS, DATES, DETAILS, EVENTS, SECOND, STANDINGS, STANDING_MEANS, STEPS } from "./admin-words.js";
 import { h } from "./h.js";
 import { icon } from "./icons.js";
 import { plain } from "./words.js";
@@ -33,7 +33,12 @@ export function filePanel(state, desk) {
         "div",
         { class: "file-badge" },
         icon(sign, "big"),
-        h("p", { class: "badge-text situation" }, file.situation.title),
+        h(
+          "div",
+          null,
+          h("p", { class: "badge-text situation" }, file.situation.title),
+          file.standing !== "open" && h("p", { class: "badge-sub" }, STANDINGS[file.standing]?.[2] ?? plain(file.standing)),
+        ),
       ),
       h(
         "div",
@@ -99,6 +104,7 @@ function doNow(state, file, desk) {
     "section",
     { class: "do file-do", key: "do", "aria-labelledby": "do-title" },
     h("h3", { id: "do-title" }, "What to do"),
+    STANDING_MEANS[file.standing] && h("p", { class: "standing-means" }, STANDING_MEANS[file.standing]),
     h("p", { class: "recommendation" }, file.situation.recommendation),
     by &&
       h(

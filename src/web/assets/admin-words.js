@@ -36,6 +36,12 @@ export const STANDINGS = {
   reset_required: ["reset", "reset", "Reset required"],
 };
 
+/** What a standing other than open means, whatever the PIN's own situation is. @type {Record<string, string>} */
+export const STANDING_MEANS = {
+  blocked: "The account is blocked: no check on the telephone passes until it is unblocked, whatever the PIN.",
+  reset_required: "New security details are due: the telephone check does not pass before.",
+};
+
 /** @type {Record<string, string>} */
 export const CREDENTIALS = { voice_pin: "Telephone PIN", web_pin: "Web PIN" };
 
