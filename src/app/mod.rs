@@ -30,6 +30,7 @@ use crate::api::elsewhere::Others;
 use crate::api::health::Readiness;
 use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
+use crate::api::pins::PinParts;
 use crate::api::stats::Alarms;
 use crate::app::nodes::Nodes;
 use crate::app::nodes::NodesParts;
@@ -58,9 +59,13 @@ use crate::health::Backends;
 use crate::lifecycle;
 use crate::lifecycle::Stops;
 use crate::limits;
+use crate::maintenance;
+use crate::maintenance::desk::Desk;
+use crate::maintenance::generate::Generation;
 use crate::model::ids::NodeId;
 use crate::model::time::Timestamp;
 use crate::outbox::Outbox;
+use crate::pin::workers::PinWorkers;
 use crate::platform::Entry;
 use crate::platform::http::Platforms;
 use crate::platform::http::Rules;
@@ -68,13 +73,14 @@ use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
 use crate::platform::sip::listener::Listener;
 use crate::platform::sip::media::Ports;
-use crate::push::Desk;
+use crate::push::Desk as Desktop;
 use crate::push::Doorkeeper;
 use crate::push::hub::Hub;
 use crate::push::session::SessionLimits;
 use crate::push::socket::DesktopLimits;
 use crate::push::socket::DesktopParts;
 use crate::push::socket::Desktops;
+use crate::records::PinRecords;
 use crate::records::Records;
 use crate::sessions::Sessions;
 use crate::sessions::shared::Node;
@@ -138,7 +144,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let world = Arc::new(World {
         records: Arc::clone(&records),
         sessions: Arc::clone(&sessions),
-        pins,
+        pins: Arc::clone(&pins),
         hub: Arc::clone(&hub),
         guard: Arc::new(Guard::new(config.limits.clone(), rand::random())),
         clock,
@@ -172,6 +178,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let guard = Arc::clone(&world.guard);
     let elsewhere = nodes.clone().map(|nodes| nodes as Arc<dyn Elsewhere>);
     let outbound = outbound_routes(&config, &tokens, &reception, elsewhere.clone());
+    let desk = pin_desk(&prepared, (&records, &pins), (&wall, &tasks, &stops));
+    let maintenance = pin_routes(&config, &tokens, &desk);
     let readiness: Arc<dyn Readiness> =
         Arc::new(Backends::new(world, clock, sessions_health(nodes.clone())));
     let state = ApiState {
@@ -186,9 +194,10 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         draining: stops.drain.clone(),
         limits: ApiLimits { intent_ttl: config.intents.ttl, ..ApiLimits::default() },
         stats: counts,
-        alarms: alarms(guard, clock),
+        alarms: alarms(guard, Arc::clone(&desk), clock),
         elsewhere,
-        pages: web::pages().merge(outbound),
+        counted: counted(&desk),
+        pages: web::pages().merge(outbound).merge(maintenance),
     };
     archive(&prepared, &*state.records).await?;
     let swept = (Arc::clone(&state.records), Arc::clone(&state.clock));
@@ -203,6 +212,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     }
     tasks.spawn(crate::api::server::serve(http, app, limits, tasks.clone(), stops.sockets.clone()));
     tasks.spawn(background(metrics, outbox, swept, stops.sockets.clone()));
+    let counting = stops.sockets.clone();
+    tasks.spawn(async move { desk.keep_counting(counting).await });
     lifecycle::ready(&tasks, stops.sockets.clone());
     Ok(Running {
         http: http_address,
@@ -267,16 +278,64 @@ fn outbound_routes(
     })
 }
 
-/// What the limits have to tell supervisors.
-fn alarms(guard: Arc<Guard>, clock: Clock) -> Alarms {
+/// PIN maintenance over the daemon's own stores.
+fn pin_desk(
+    prepared: &Prepared,
+    (records, pins): (&Arc<dyn Records>, &Arc<PinWorkers>),
+    (wall, tasks, stops): Around<'_>,
+) -> Arc<Desk> {
+    let rules = prepared.pin_rules();
+    let kept = Arc::clone(records) as Arc<dyn PinRecords>;
+    let generation = Generation::new(
+        Arc::clone(&kept),
+        pins.initials(),
+        rules.initial_ttl,
+        Arc::clone(wall),
+        tasks.clone(),
+        stops.drain.clone(),
+    );
+    let parts = maintenance::desk::Parts {
+        records: Arc::clone(records),
+        pins: kept,
+        workers: Arc::clone(pins),
+        generation,
+        rules,
+        wall: Arc::clone(wall),
+    };
+    Arc::new(Desk::new(parts, rand::random()))
+}
+
+fn pin_routes(config: &Config, tokens: &Arc<Tokens>, desk: &Arc<Desk>) -> axum::Router {
+    let proxies = config.http.proxies.clone();
+    crate::api::pins::routes(PinParts {
+        tokens: Arc::clone(tokens) as Arc<dyn Doorkeeper>,
+        desk: Arc::clone(desk),
+        proxies: Arc::new(move |peer| proxies.iter().any(|proxy| proxy.contains(peer))),
+    })
+}
+
+/// Told when somebody asks for metrics.
+fn counted(desk: &Arc<Desk>) -> Arc<dyn Fn() + Send + Sync> {
+    let desk = Arc::clone(desk);
+    Arc::new(move || desk.wanted())
+}
+
+/// What the limits and PIN maintenance have to tell supervisors.
+fn alarms(guard: Arc<Guard>, desk: Arc<Desk>, clock: Clock) -> Alarms {
     Arc::new(move |_| {
+        desk.wanted();
         let alarms = guard.alarms(clock.now()).into_iter();
         let told = |alarm: limits::Alarm| stats::Alarm {
             kind: alarm.kind.word().to_owned(),
             since: alarm.since,
             detail: alarm.detail,
         };
-        alarms.map(told).collect()
+        let of_pins = desk.alerts().into_iter().map(|alert| stats::Alarm {
+            kind: alert.code.to_owned(),
+            since: alert.since,
+            detail: alert.message,
+        });
+        alarms.map(told).chain(of_pins).collect()
     })
 }
 
@@ -335,7 +394,7 @@ fn desktops(
     Desktops::new(DesktopParts {
         hub: Arc::clone(hub),
         doorkeeper: Arc::clone(tokens) as Arc<dyn Doorkeeper>,
-        desk: Arc::clone(reception) as Arc<dyn Desk>,
+        desk: Arc::clone(reception) as Arc<dyn Desktop>,
         origins: config.http.allowed_origins.clone(),
         limits: DesktopLimits {
             desktops_max: config.http.max_desktops,

@@ -6,6 +6,7 @@ pub mod check;
 pub mod customer;
 pub mod customer_file;
 pub mod demo;
+pub mod pin;
 pub mod records;
 pub mod replay;
 pub mod serve;
@@ -61,6 +62,9 @@ enum Command {
     /// Customer records
     #[command(subcommand)]
     Customer(customer::CustomerCommand),
+    /// PINs: what became of them, reset, hint, unblock
+    #[command(subcommand)]
+    Pin(pin::PinCommand),
     /// Whole record stores
     #[command(subcommand)]
     Records(records::RecordsCommand),
@@ -95,6 +99,7 @@ impl Cli {
                     call::run(args, &prompts, common.json).await
                 }
                 Command::Customer(command) => customer::run(&common, command).await,
+                Command::Pin(command) => pin::run(&common, command).await,
                 Command::Records(command) => records::run(&common, command).await,
                 Command::Replay(args) => replay::run(&common, args).await,
                 Command::Token(args) => token::run(&common, args),

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use crate::config::table::Complaint;
 use crate::config::table::Table;
 use crate::config::table::complaint;
+use crate::config::trunks::network;
+use crate::sip::network::Network;
 
 /// Where HTTP is served, and to how many.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,6 +17,8 @@ pub struct Http {
     pub allowed_origins: Vec<String>,
     /// Desktops at a time; further ones are refused.
     pub max_desktops: usize,
+    /// Proxies in front of us: what they say in `X-Forwarded-For` is believed.
+    pub proxies: Vec<Network>,
 }
 
 pub(crate) fn read(mut table: Table<'_>) -> Http {
@@ -22,6 +26,7 @@ pub(crate) fn read(mut table: Table<'_>) -> Http {
         listen: table.parsed("listen", SocketAddr::from(([127, 0, 0, 1], 8080)), address),
         allowed_origins: table.list("allowed_origins", Vec::new(), origin),
         max_desktops: table.number("max_desktops", 20_000, 1..=1_000_000),
+        proxies: table.list("proxies", Vec::new(), network),
     };
     for key in ["tls_certificate", "tls_key"] {
         table.not_built(key, "TLS on this listener is", "remove it and put a TLS proxy in front");

@@ -12,6 +12,7 @@ pub mod copy;
 mod copy_stories;
 pub mod follow_ups;
 mod machine;
+mod pin_machine;
 pub mod pins;
 pub mod postgres;
 #[cfg(test)]
@@ -206,7 +207,7 @@ pub struct CustomerLine {
 
 /// The store of records. One implementation per engine, all held by one conformance suite.
 #[async_trait]
-pub trait Records: FollowUps {
+pub trait Records: FollowUps + PinRecords {
     /// Writes and reads something small: whether verification can be trusted now.
     async fn probe(&self) -> Result<(), RecordsError>;
 

@@ -10,6 +10,7 @@ mod follow_ups;
 mod jobs;
 mod journal;
 mod outbox;
+mod pins;
 mod registry;
 mod schema;
 mod security;

@@ -5,9 +5,13 @@ pub(super) mod copy;
 mod customers;
 mod file;
 mod follow_ups;
+mod initials;
 mod jobs;
 mod journal;
+mod links;
 mod outbox;
+mod pin_files;
+mod pins;
 mod registry;
 mod security;
 mod threads;
@@ -42,7 +46,8 @@ use crate::records::Settlement;
 use crate::records::audit::Chained;
 use crate::records::sqlite::threads::Threads;
 
-const READERS: usize = 2;
+/// Two for calls, and one for what takes its time.
+const READERS: usize = 3;
 
 /// The default store of records.
 #[derive(Debug)]
