@@ -65,6 +65,8 @@ use crate::maintenance::generate::Generation;
 use crate::model::ids::NodeId;
 use crate::model::time::Timestamp;
 use crate::outbox::Outbox;
+use crate::outbox::Parts;
+use crate::pin::links::Links;
 use crate::pin::workers::PinWorkers;
 use crate::platform::Entry;
 use crate::platform::http::Platforms;
@@ -134,6 +136,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let (clock, wall) = clocks(&config);
     let (tasks, stops) = (TaskTracker::new(), Stops::default());
     let Stores { records, pins, local_key } = stores;
+    let links = pins.links();
     let (sessions, shared) = live_state(&config, &wall, &tasks, &stops).await?;
     let own = NodeId::try_from(format!("{:016x}", rand::random::<u64>()))?;
     let sharing = shared.as_ref().map(|_| Arc::new(Sharing::new(own.clone())));
@@ -165,7 +168,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         Nodes::new(parts, clock.wall())
     });
     let reception = Arc::new(reception(&prepared, &world, &calls, nodes.clone()));
-    let outbox = outbox(&prepared, &records, &wall)?;
+    let outbox = outbox(&prepared, &records, &wall, links, http_address)?;
     let tokens = tokens(&config, &local_key, Arc::clone(&wall)).await?;
     let (sip_addresses, listeners, gauges) =
         listeners(&prepared, &stops, &tasks, clock, &reception)?;
@@ -373,12 +376,23 @@ async fn sweep(records: Arc<dyn Records>, wall: Wall, stop: CancellationToken) {
 }
 
 /// What follows calls goes out beside the records, unless configured otherwise.
-fn outbox(prepared: &Prepared, records: &Arc<dyn Records>, wall: &Wall) -> anyhow::Result<Outbox> {
+fn outbox(
+    prepared: &Prepared,
+    records: &Arc<dyn Records>,
+    wall: &Wall,
+    links: Links,
+    http: SocketAddr,
+) -> anyhow::Result<Outbox> {
     let config = &prepared.config;
-    let folder = prepared.paths().records.with_file_name("outbox");
-    let records = Arc::clone(records);
-    let outbox = Outbox::new(&config.outbox, &config.iam, folder, records, Arc::clone(wall));
-    outbox.context("[outbox], [iam]")
+    let public_url = config.http.public_url.clone().unwrap_or_else(|| format!("http://{http}"));
+    let parts = Parts {
+        folder: prepared.paths().records.with_file_name("outbox"),
+        records: Arc::clone(records),
+        links,
+        public_url,
+        clock: Arc::clone(wall),
+    };
+    Outbox::new(&config.outbox, &config.iam, parts).context("[outbox], [iam]")
 }
 
 /// What tasks are given: the calendar, a tracker, the stops.

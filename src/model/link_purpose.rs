@@ -22,4 +22,10 @@ impl LinkPurpose {
             Self::Reset => "reset",
         }
     }
+
+    /// The purpose with this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Activate, Self::Reset].into_iter().find(|purpose| purpose.word() == word)
+    }
 }

@@ -24,7 +24,9 @@ impl Links {
     /// Characters of a token.
     pub const TOKEN_LEN: usize = ID_LEN + MAC_LEN * 8 / 5;
 
-    pub(super) fn new(pepper: Arc<Pepper>) -> Self {
+    /// Those of this pepper.
+    #[must_use]
+    pub fn new(pepper: Arc<Pepper>) -> Self {
         Self(pepper)
     }
 

@@ -174,23 +174,6 @@ pub enum LinkRefused {
     Void,
 }
 
-impl LinkPurpose {
-    /// A stable word.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Activate => "activate",
-            Self::Reset => "reset",
-        }
-    }
-
-    /// The purpose with this word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Activate, Self::Reset].into_iter().find(|purpose| purpose.word() == word)
-    }
-}
-
 impl MailOutcome {
     /// A stable word.
     #[must_use]

@@ -20,6 +20,7 @@ mod leaks;
 mod load;
 mod load_desktops;
 mod lockout;
+mod mail;
 mod p01_told_means_kept;
 mod p02_power_loss;
 mod p03_fsync_before_tell;
@@ -40,5 +41,7 @@ mod rows;
 mod secrets;
 mod sip;
 mod sip_messages;
+#[path = "../servers/smtp.rs"]
+mod smtp_server;
 mod systemd;
 mod walkthrough;
