@@ -6,7 +6,11 @@ pub mod check;
 pub mod customer;
 pub mod customer_file;
 pub mod demo;
+pub mod letter_files;
+mod letter_page;
 pub mod pin;
+pub mod pin_generate;
+pub mod pin_letters;
 pub mod records;
 pub mod replay;
 pub mod serve;
@@ -62,7 +66,7 @@ enum Command {
     /// Customer records
     #[command(subcommand)]
     Customer(customer::CustomerCommand),
-    /// PINs: what became of them, reset, hint, unblock
+    /// PINs: initial ones and their letters; what became of one, reset, hint, unblock
     #[command(subcommand)]
     Pin(pin::PinCommand),
     /// Whole record stores

@@ -13,6 +13,8 @@ use tokio_util::task::TaskTracker;
 use crate::app;
 use crate::cli::Common;
 use crate::cli::config_with_logs;
+use crate::cli::pin_generate;
+use crate::cli::pin_letters;
 use crate::cli::print;
 use crate::cli::talk;
 use crate::engine::clock::Clock;
@@ -28,6 +30,10 @@ use crate::records::PinRecords;
 /// What to do about PINs.
 #[derive(Debug, Subcommand)]
 pub enum PinCommand {
+    /// Initial PINs for all accounts that have none; run again, it goes on and makes none twice
+    Generate(pin_generate::GenerateArgs),
+    /// Letters with initial PINs for the printer, once: then their key is destroyed
+    Letters(pin_letters::LettersArgs),
     /// Flags, situation, dates and counters of one account; the look is on record
     Show(One),
     /// Make a PIN void at once; a new initial PIN goes out by letter
@@ -72,20 +78,21 @@ pub enum Over {
 
 /// Runs a PIN command.
 pub async fn run(common: &Common, command: PinCommand) -> anyhow::Result<u8> {
-    let desk = desk(common).await?;
     let json = common.json;
     match command {
+        PinCommand::Generate(args) => pin_generate::run(common, args).await,
+        PinCommand::Letters(args) => pin_letters::run(common, args).await,
         PinCommand::Show(one) => {
-            let (id, actor) = one.who()?;
+            let (desk, (id, actor)) = (desk(common).await?, one.who()?);
             told(desk.look(&id, &actor, &one.reason).await, json, "")
         }
         PinCommand::Reset(one) => {
-            let (id, actor) = one.who()?;
+            let (desk, (id, actor)) = (desk(common).await?, one.who()?);
             let what = "the PIN is void; a new initial PIN waits for the printer";
             told(desk.reset(&id, &actor, &one.reason).await, json, what)
         }
         PinCommand::Unblock(one) => {
-            let (id, actor) = one.who()?;
+            let (desk, (id, actor)) = (desk(common).await?, one.who()?);
             match desk.unblock(&id, &actor, &one.reason).await {
                 Ok(unblocked) => {
                     let waits = "asked for; the account stays blocked until somebody else agrees";
@@ -96,7 +103,7 @@ pub async fn run(common: &Common, command: PinCommand) -> anyhow::Result<u8> {
             }
         }
         PinCommand::Hint(HintArgs { one, channel }) => {
-            let (id, actor) = one.who()?;
+            let (desk, (id, actor)) = (desk(common).await?, one.who()?);
             let channel = match channel {
                 Over::VerifiedCall => Channel::VerifiedCall,
                 Over::VerifiedAddress => Channel::VerifiedAddress,

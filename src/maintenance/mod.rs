@@ -8,4 +8,5 @@ pub mod estate;
 mod gate;
 pub mod generate;
 pub mod issue;
+pub mod letters;
 pub mod view;
