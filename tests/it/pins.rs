@@ -97,7 +97,8 @@ impl House {
     fn workers(&self) -> PinWorkers {
         let pepper = files::key(&self.daemon.path("pepper.key")).expect("the pepper");
         let pepper = Pepper::from_bytes(&pepper.bytes).expect("a pepper");
-        PinWorkers::start(PinParams { permits: 1, ..PinParams::default() }, pepper).expect("threads")
+        PinWorkers::start(PinParams { permits: 1, ..PinParams::default() }, pepper)
+            .expect("threads")
     }
 
     /// The PIN in the newest letter, as the printer sees it.
@@ -132,8 +133,7 @@ impl House {
     }
 
     fn register(&self, id: &str, initial: &str, pin: &str) -> (u16, Value) {
-        let body =
-            json!({ "customer_id": id, "initial_pin": initial, "pin": pin, "email": MAIL });
+        let body = json!({ "customer_id": id, "initial_pin": initial, "pin": pin, "email": MAIL });
         self.public("register", &body)
     }
 
@@ -238,7 +238,8 @@ fn x21_p05_weak_and_personal_pins_are_refused_with_the_reason() {
         assert_eq!(error(&answer), "422 weak_pin", "{pin}: {}", answer.1);
         assert_eq!(answer.1["error"]["reason"], reason, "{pin}");
     }
-    let body = json!({ "customer_id": "100374", "initial_pin": initial, "pin": PIN, "email": MAIL });
+    let body =
+        json!({ "customer_id": "100374", "initial_pin": initial, "pin": PIN, "email": MAIL });
     let with = |key: &str, value: &str| {
         let mut body = body.clone();
         body[key] = value.into();
