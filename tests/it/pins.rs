@@ -295,7 +295,10 @@ fn p02_p29_three_roles_may_what_they_need_and_nothing_else() {
         let look = "/v1/customers/100375/pin?reason=a%20story";
         let (status, file) = house.daemon.ask("GET", look, &token, None);
         assert_eq!(status, 200, "{role}");
-        assert_eq!(house.daemon.ask("GET", "/v1/pins/stuck", &token, None).0, 200, "{role}");
+        for path in ["/v1/pins", "/v1/pins/stuck"] {
+            let (status, _) = house.daemon.ask("GET", path, &token, None);
+            assert_eq!(status == 403, role == "support", "{role} {path}: {status}");
+        }
         assert_eq!(post(role, "/v1/customers/100375/pin:resend"), 409, "{role}: nothing to resend");
         let may = role.ends_with("admin");
         for act in ["reset", "unblock", "generate"] {
@@ -423,7 +426,59 @@ fn x17_p20_p27_a_web_pin_stands_beside_the_voice_pin_and_its_case_counts() {
 }
 
 #[test]
-fn p01_p13_p16_a_canary_pin_is_in_no_answer_log_audit_entry_or_database_page() {
+fn p17_another_address_resets_the_pin_and_makes_links_void() {
+    let house = House::open("");
+    assert_eq!(house.register("100374", &house.letter("100374"), PIN).0, 200);
+    let token = house.mailed("100374", LinkPurpose::Activate).expect("a mail");
+    let change = |body: &Value| house.asks("PUT", "/v1/customers/100374", body);
+    let none = change(&json!({ "email": "ann@example.net" }));
+    assert_eq!(error(&none), "400 invalid_reason");
+    let wrong = change(&json!({ "reason": "mistyped", "email": "ann@nowhere" }));
+    assert_eq!(error(&wrong), "422 invalid_email");
+    let renamed = change(&json!({ "reason": "married", "name": "Ann Other" }));
+    assert_eq!((renamed.0, &renamed.1["name"]), (200, &json!("Ann Other")));
+    assert_eq!(house.situation("100374").0, "Yes/No", "a name is no address");
+
+    let moved = change(&json!({ "reason": "mistyped", "email": "ann@example.net" }));
+    assert_eq!((moved.0, &moved.1["email"]), (200, &json!("a…@example.net")), "{}", moved.1);
+    assert_eq!(house.situation("100374"), ("No/No".into(), "letter_to_print".into()));
+    let late = house.public("activate", &json!({ "token": token }));
+    assert_eq!(error(&late), "403 link_invalid", "the link went to the old address");
+    house.enable("100374");
+    assert_eq!(house.rings(PIN), "correct", "proven anew");
+}
+
+#[test]
+fn p22_p23_stuck_activations_are_listed_and_alarm_the_webmaster() {
+    let settings = "stuck_after_h = 24\nstuck_alarm = 1\n";
+    let mut house = House::open(settings);
+    assert_eq!(house.register("100374", &house.letter("100374"), PIN).0, 200);
+    let (_, seen) = house.looks("/v1/pins");
+    assert_eq!(seen["alerts"], json!([]), "nobody is stuck yet");
+
+    let ahead = format!("{OFFICE}{CHEAP_PINS}{settings}[rehearsal]\nclock_ahead = \"25h\"\n");
+    fs::write(house.daemon.path("settings.toml"), ahead).expect("the folder is writable");
+    house.daemon.restart();
+    // A token of this machine's time is good for eight hours, and the daemon is a day ahead.
+    house.admin = house
+        .daemon
+        .run(&["token", "--role", "webmaster", "--sub", "wim", "--ttl", "7d"])
+        .trim()
+        .to_owned();
+    let (status, seen) = house.looks("/v1/pins");
+    assert_eq!((status, &seen["estate"]["stuck"]), (200, &json!(1)), "{seen}");
+    assert_eq!(seen["alerts"][0]["code"], "mail_trouble", "{seen}");
+    let (_, listed) = house.looks("/v1/pins/stuck");
+    assert_eq!(listed["stuck"][0]["customer"], "100374");
+    let situation = &listed["stuck"][0]["situation"];
+    assert_eq!(situation["flags"], "Yes/No", "with its cause: {situation}");
+    assert_eq!(situation["actions"], json!(["resend"]), "what a webmaster may do");
+    let metrics = house.daemon.metrics();
+    assert!(metrics.contains("countersign_pin_stuck 1"), "{metrics}");
+}
+
+#[test]
+fn p01_p09_p13_p16_a_canary_pin_is_in_no_answer_log_audit_entry_or_database_page() {
     let house = House::open("[log]\nlevel = \"debug\"\n");
     let initial = house.letter("100374");
     let web_pin = "Canary-kettle-77";
