@@ -19,6 +19,7 @@ pub mod postgres;
 mod server;
 pub mod sqlite;
 mod stored;
+pub mod subjects;
 #[cfg(test)]
 mod two_nodes;
 
@@ -292,4 +293,12 @@ pub trait Records: FollowUps {
         from: u64,
         limit: usize,
     ) -> Result<Vec<audit::Chained>, RecordsError>;
+    /// The same lines as they lie in the store, whatever they say: for whoever verifies the chain.
+    async fn audit_stored(
+        &self,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<audit::Stored>, RecordsError>;
+    /// Where the chain ends.
+    async fn audit_head(&self) -> Result<audit::Head, RecordsError>;
 }

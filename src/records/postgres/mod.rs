@@ -44,6 +44,8 @@ use crate::records::RecordsError;
 use crate::records::Reservation;
 use crate::records::Settlement;
 use crate::records::audit::Chained;
+use crate::records::audit::Head;
+use crate::records::audit::Stored;
 use crate::records::postgres::accounts::Settled;
 use crate::records::postgres::db::Db;
 use crate::records::stored::left_open;
@@ -239,5 +241,13 @@ impl Records for PostgresRecords {
 
     async fn audit_from(&self, from: u64, limit: usize) -> Result<Vec<Chained>, RecordsError> {
         self.db.read(async move |tx| journal::audit_from(tx, from, limit).await).await
+    }
+
+    async fn audit_stored(&self, from: u64, limit: usize) -> Result<Vec<Stored>, RecordsError> {
+        self.db.read(async move |tx| journal::audit_stored(tx, from, limit).await).await
+    }
+
+    async fn audit_head(&self) -> Result<Head, RecordsError> {
+        self.db.read(async |tx| journal::head(tx).await).await
     }
 }
