@@ -222,6 +222,7 @@ mod tests {
     use crate::records::follow_ups::OutboxItem;
     use crate::records::follow_ups::PendingContact;
     use crate::records::follow_ups::Registry;
+    use crate::records::pins::By;
     use crate::sessions::memory::MemorySessions;
     use crate::wire::identity::TokenRole;
     use futures_util::SinkExt;
@@ -771,5 +772,8 @@ mod tests {
         async fn audit_from(&self, _: u64, _: usize) -> Answered<Vec<Chained>> { never() }
         async fn audit_stored(&self, _: u64, _: usize) -> Answered<Vec<Stored>> { never() }
         async fn audit_head(&self) -> Answered<Head> { never() }
+        async fn audit_of_customer(&self, _: &CustomerId, _: usize) -> Answered<Vec<Chained>> { never() }
+        async fn erase(&self, _: &CustomerId, _: By) -> Answered<bool> { never() }
+        async fn compact(&self) -> Answered<()> { never() }
     }
 }

@@ -119,7 +119,12 @@ pub fn verify(from: Head, lines: impl IntoIterator<Item = Chained>) -> Result<He
 
 /// Whether the hash of a line is that of its contents under this number, after this hash.
 pub(super) fn follows(before: AuditHash, number: u64, line: &Chained) -> bool {
-    line.hash == hash(before, &self::line(number, &line.entry, line.sealed.as_ref()))
+    line.hash == hash_of(before, number, line)
+}
+
+/// The hash of these contents under this number, after this hash.
+pub(super) fn hash_of(before: AuditHash, number: u64, line: &Chained) -> AuditHash {
+    hash(before, &self::line(number, &line.entry, line.sealed.as_ref()))
 }
 
 /// The body of a line that nobody can read any more.

@@ -3,8 +3,11 @@
 //! Whatever an answer here says was done is on disk before the answer is given (P1, P3).
 
 pub mod audit;
+pub mod checkpoint;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod conformance_audit;
 #[cfg(test)]
 mod conformance_follow_ups;
 pub mod copy;
@@ -22,6 +25,9 @@ mod stored;
 pub mod subjects;
 #[cfg(test)]
 mod two_nodes;
+pub mod verify;
+#[cfg(test)]
+mod verify_stories;
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -301,4 +307,17 @@ pub trait Records: FollowUps {
     ) -> Result<Vec<audit::Stored>, RecordsError>;
     /// Where the chain ends.
     async fn audit_head(&self) -> Result<audit::Head, RecordsError>;
+    /// The newest audit lines of a customer, the newest first, at most `limit`.
+    async fn audit_of_customer(
+        &self,
+        customer: &CustomerId,
+        limit: usize,
+    ) -> Result<Vec<audit::Chained>, RecordsError>;
+    /// Removes a person: record, numbers, answers, PINs, links, jobs, items (also those that were not
+    /// delivered yet), the views of their calls, and the key without which their audit lines cannot be
+    /// read. The chain stays as it is. `false` for somebody of whom nothing is kept.
+    async fn erase(&self, customer: &CustomerId, by: pins::By) -> Result<bool, RecordsError>;
+    /// Writes the whole store anew, so that no unused part of a page holds what was removed from it.
+    /// Others wait meanwhile; it takes as long as a copy.
+    async fn compact(&self) -> Result<(), RecordsError>;
 }

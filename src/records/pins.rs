@@ -19,7 +19,6 @@ use crate::model::ids::CustomerId;
 use crate::model::sealed_pin::SealedPin;
 use crate::model::time::Timestamp;
 use crate::records::RecordsError;
-use crate::records::audit::Chained;
 
 /// A print run: initial PINs that were sealed with one key, which is destroyed after printing.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -393,14 +392,4 @@ pub trait PinRecords: Send + Sync + 'static {
     -> Result<Vec<CustomerId>, RecordsError>;
     /// An account came with the flags No/Yes and was reset instead (P21, X22). Answers how many so far.
     async fn repaired(&self, customer: &CustomerId, by: By) -> Result<u64, RecordsError>;
-    /// The newest audit lines of a customer, the newest first, at most `limit`.
-    async fn audit_of_customer(
-        &self,
-        customer: &CustomerId,
-        limit: usize,
-    ) -> Result<Vec<Chained>, RecordsError>;
-    /// Removes a person: record, numbers, answers, PINs, links, jobs, items, the views of their calls,
-    /// and the key without which their audit lines cannot be read. The chain stays as it is. `false`
-    /// for an unknown customer.
-    async fn erase(&self, customer: &CustomerId, by: By) -> Result<bool, RecordsError>;
 }
