@@ -15,6 +15,8 @@ pub mod jobs;
 pub mod keys;
 pub mod ladder;
 pub mod outbound;
+mod pin_public;
+pub mod pins;
 pub mod replay;
 pub mod server;
 pub mod stats;
@@ -74,6 +76,8 @@ pub struct ApiState {
     pub alarms: stats::Alarms,
     /// The calls of other nodes, where there are any.
     pub elsewhere: elsewhere::Others,
+    /// Told when somebody asks for metrics: some are counted only then.
+    pub counted: Arc<dyn Fn() + Send + Sync>,
     /// Routes of others: the pages, the platforms' own.
     pub pages: Router,
 }
@@ -180,6 +184,7 @@ mod tests {
     use crate::model::customer::Customer;
     use crate::model::customer::Role;
     use crate::model::digits::Positions;
+    use crate::model::digits::SecretText;
     use crate::model::ids::AgentId;
     use crate::model::ids::CallId;
     use crate::model::ids::CustomerId;
@@ -208,6 +213,7 @@ mod tests {
     use crate::records::Enrolment;
     use crate::records::FollowUps;
     use crate::records::Imported;
+    use crate::records::PinRecords;
     use crate::records::RecordsError;
     use crate::records::Reservation;
     use crate::records::Settlement;
@@ -222,7 +228,21 @@ mod tests {
     use crate::records::follow_ups::OutboxItem;
     use crate::records::follow_ups::PendingContact;
     use crate::records::follow_ups::Registry;
+    use crate::records::pins::Batch;
+    use crate::records::pins::BatchId;
     use crate::records::pins::By;
+    use crate::records::pins::Chosen;
+    use crate::records::pins::Estate;
+    use crate::records::pins::Initial;
+    use crate::records::pins::Issued;
+    use crate::records::pins::Issuing;
+    use crate::records::pins::Letter;
+    use crate::records::pins::Link;
+    use crate::records::pins::LinkRefused;
+    use crate::records::pins::MailOutcome;
+    use crate::records::pins::NewLink;
+    use crate::records::pins::PinFile;
+    use crate::records::pins::UnblockAsked;
     use crate::sessions::memory::MemorySessions;
     use crate::wire::identity::TokenRole;
     use futures_util::SinkExt;
@@ -604,6 +624,7 @@ mod tests {
                 stats: Arc::new(crate::stats::Shared::new(Timestamp(0))),
                 alarms: Arc::new(|_| vec![]),
                 elsewhere: None,
+                counted: Arc::new(|| {}),
                 pages: Router::new(),
             };
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -740,6 +761,37 @@ mod tests {
 
     #[rustfmt::skip]
     #[async_trait::async_trait]
+    impl PinRecords for Fake {
+        async fn accounts(&self) -> Answered<u64> { never() }
+        async fn batch(&self, _: Vec<u8>, _: Timestamp) -> Answered<Batch> { never() }
+        async fn issue_missing(&self, _: Issuing, _: Option<CustomerId>, _: usize) -> Answered<Issued> { never() }
+        async fn reset_pin(&self, _: &CustomerId, _: Issuing, _: By) -> Answered<()> { never() }
+        async fn unprinted(&self) -> Answered<Vec<Batch>> { never() }
+        async fn close_batch(&self, _: BatchId, _: Timestamp) -> Answered<()> { never() }
+        async fn letters(&self, _: BatchId, _: Option<CustomerId>, _: usize, _: Timestamp) -> Answered<Vec<Letter>> { never() }
+        async fn printed(&self, _: BatchId, _: u64, _: By) -> Answered<()> { never() }
+        async fn try_initial(&self, _: &CustomerId, _: u8, _: Timestamp) -> Answered<Option<Initial>> { never() }
+        async fn register(&self, _: &CustomerId, _: u32, _: Chosen, _: SecretText, _: NewLink, _: Timestamp) -> Answered<bool> { never() }
+        async fn mail_link(&self, _: &CustomerId, _: NewLink, _: By) -> Answered<bool> { never() }
+        async fn link(&self, _: &str) -> Answered<Option<Link>> { never() }
+        async fn activate(&self, _: &str, _: Timestamp) -> Answered<Result<CustomerId, LinkRefused>> { never() }
+        async fn choose_anew(&self, _: &str, _: Chosen, _: Timestamp) -> Answered<Result<CustomerId, LinkRefused>> { never() }
+        async fn mailed(&self, _: &str, _: MailOutcome, _: Timestamp) -> Answered<()> { never() }
+        async fn tried_early(&self, _: &CustomerId, _: Timestamp) -> Answered<()> { never() }
+        async fn set_email(&self, _: &CustomerId, _: Option<SecretText>, _: By) -> Answered<()> { never() }
+        async fn customers_with_email(&self, _: &SecretText, _: usize) -> Answered<Vec<CustomerId>> { never() }
+        async fn web_pin(&self, _: &CustomerId) -> Answered<Option<String>> { never() }
+        async fn ask_unblock(&self, _: &CustomerId, _: bool, _: By) -> Answered<UnblockAsked> { never() }
+        async fn pin_file(&self, _: &CustomerId) -> Answered<Option<PinFile>> { never() }
+        async fn estate(&self, _: Timestamp, _: Timestamp) -> Answered<Estate> { never() }
+        async fn stuck(&self, _: Timestamp, _: usize) -> Answered<Vec<CustomerId>> { never() }
+        async fn repaired(&self, _: &CustomerId, _: By) -> Answered<u64> { never() }
+        async fn audit_of_customer(&self, _: &CustomerId, _: usize) -> Answered<Vec<Chained>> { never() }
+        async fn erase(&self, _: &CustomerId, _: By) -> Answered<bool> { never() }
+    }
+
+    #[rustfmt::skip]
+    #[async_trait::async_trait]
     impl Records for Fake {
         async fn customer(&self, id: &CustomerId) -> Answered<Option<Customer>> {
             Ok((id.as_str() == "c1").then(|| Customer {
@@ -772,8 +824,6 @@ mod tests {
         async fn audit_from(&self, _: u64, _: usize) -> Answered<Vec<Chained>> { never() }
         async fn audit_stored(&self, _: u64, _: usize) -> Answered<Vec<Stored>> { never() }
         async fn audit_head(&self) -> Answered<Head> { never() }
-        async fn audit_of_customer(&self, _: &CustomerId, _: usize) -> Answered<Vec<Chained>> { never() }
-        async fn erase(&self, _: &CustomerId, _: By) -> Answered<bool> { never() }
         async fn compact(&self) -> Answered<()> { never() }
     }
 }

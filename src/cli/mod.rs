@@ -7,6 +7,11 @@ pub mod check;
 pub mod customer;
 pub mod customer_file;
 pub mod demo;
+pub mod letter_files;
+mod letter_page;
+pub mod pin;
+pub mod pin_generate;
+pub mod pin_letters;
 pub mod records;
 pub mod replay;
 pub mod serve;
@@ -62,6 +67,9 @@ enum Command {
     /// Customer records
     #[command(subcommand)]
     Customer(customer::CustomerCommand),
+    /// PINs: initial ones and their letters, what became of them, reset, hint, unblock
+    #[command(subcommand)]
+    Pin(pin::PinCommand),
     /// Whole record stores
     #[command(subcommand)]
     Records(records::RecordsCommand),
@@ -99,6 +107,7 @@ impl Cli {
                     call::run(args, &prompts, common.json).await
                 }
                 Command::Customer(command) => customer::run(&common, command).await,
+                Command::Pin(command) => pin::run(&common, command).await,
                 Command::Records(command) => records::run(&common, command).await,
                 Command::Audit(command) => audit::run(&common, command).await,
                 Command::Replay(args) => replay::run(&common, args).await,

@@ -35,6 +35,9 @@ pub enum ItemKind {
     Procedure,
     /// A job was opened.
     Task,
+    /// A link by e-mail that proves an address or lets a PIN be chosen anew (P25, X18). Its payload
+    /// names the link and the customer, and has neither the address nor what opens the link.
+    Mail,
 }
 
 /// The final result of a check, as S3 calls it.
@@ -61,7 +64,7 @@ pub struct NewItem {
 
 impl ItemKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Letter,
         Self::Sms,
         Self::Notice,
@@ -75,6 +78,7 @@ impl ItemKind {
         Self::CallOutcome,
         Self::Procedure,
         Self::Task,
+        Self::Mail,
     ];
 
     /// A stable word.
@@ -94,6 +98,7 @@ impl ItemKind {
             Self::CallOutcome => "call_outcome",
             Self::Procedure => "procedure",
             Self::Task => "task",
+            Self::Mail => "mail",
         }
     }
 

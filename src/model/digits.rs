@@ -180,6 +180,33 @@ impl VoicePin {
         Ok(Self(bytes.map(|byte| byte - b'0')))
     }
 
+    /// The PIN with this number, leading zeros and all; none from ten million on, and not the default.
+    pub fn from_number(number: u32) -> Result<Self, NotAPin> {
+        let mut digits = [0; Self::LEN];
+        let mut rest = number;
+        for slot in digits.iter_mut().rev() {
+            *slot = u8::try_from(rest % 10).map_err(|_| NotAPin::Form)?;
+            rest /= 10;
+        }
+        match digits {
+            _ if rest > 0 => Err(NotAPin::Form),
+            [1, 2, 3, 4, 5, 6, 7] => Err(NotAPin::Default),
+            digits => Ok(Self(digits)),
+        }
+    }
+
+    /// All digits as text `0`–`9`, for a letter or a seal. Grep for this name to audit its users.
+    #[must_use]
+    pub fn expose_all(&self) -> zeroize::Zeroizing<[u8; Self::LEN]> {
+        zeroize::Zeroizing::new(self.0.map(|digit| digit + b'0'))
+    }
+
+    /// Seven zeros: a PIN that is never handed out and never accepted, for work that must be done.
+    #[must_use]
+    pub const fn nobodys() -> Self {
+        Self([0; Self::LEN])
+    }
+
     /// The digit (0–9) at a position.
     #[must_use]
     pub fn expose(&self, at: Position) -> u8 {

@@ -15,6 +15,7 @@ pub mod copy;
 mod copy_stories;
 pub mod follow_ups;
 mod machine;
+mod pin_machine;
 pub mod pins;
 pub mod postgres;
 #[cfg(test)]
@@ -213,7 +214,7 @@ pub struct CustomerLine {
 
 /// The store of records. One implementation per engine, all held by one conformance suite.
 #[async_trait]
-pub trait Records: FollowUps {
+pub trait Records: FollowUps + PinRecords {
     /// Writes and reads something small: whether verification can be trusted now.
     async fn probe(&self) -> Result<(), RecordsError>;
 
@@ -307,16 +308,6 @@ pub trait Records: FollowUps {
     ) -> Result<Vec<audit::Stored>, RecordsError>;
     /// Where the chain ends.
     async fn audit_head(&self) -> Result<audit::Head, RecordsError>;
-    /// The newest audit lines of a customer, the newest first, at most `limit`.
-    async fn audit_of_customer(
-        &self,
-        customer: &CustomerId,
-        limit: usize,
-    ) -> Result<Vec<audit::Chained>, RecordsError>;
-    /// Removes a person: record, numbers, answers, PINs, links, jobs, items (also those that were not
-    /// delivered yet), the views of their calls, and the key without which their audit lines cannot be
-    /// read. The chain stays as it is. `false` for somebody of whom nothing is kept.
-    async fn erase(&self, customer: &CustomerId, by: pins::By) -> Result<bool, RecordsError>;
     /// Writes the whole store anew, so that no unused part of a page holds what was removed from it.
     /// Others wait meanwhile; it takes as long as a copy.
     async fn compact(&self) -> Result<(), RecordsError>;

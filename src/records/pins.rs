@@ -9,6 +9,7 @@
 //! Every change of a flag, its dates, the mail it causes and its audit line are one transaction.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -16,9 +17,16 @@ use serde::Serialize;
 
 use crate::model::digits::SecretText;
 use crate::model::ids::CustomerId;
+pub use crate::model::link_purpose::LinkPurpose;
 use crate::model::sealed_pin::SealedPin;
 use crate::model::time::Timestamp;
 use crate::records::RecordsError;
+use crate::records::audit::Chained;
+
+/// Wrong registrations that spend an initial PIN: no more guesses are bought with it.
+pub const INITIAL_TRIES: u8 = 5;
+/// So long an unblock that one person asked for waits for the second one.
+pub const UNBLOCK_WAITS: Duration = Duration::from_hours(24);
 
 /// A print run: initial PINs that were sealed with one key, which is destroyed after printing.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -104,16 +112,6 @@ pub struct Letter {
     pub expires: Timestamp,
 }
 
-/// What a mailed link is for.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LinkPurpose {
-    /// Proves the address and enables the PIN (P25).
-    Activate,
-    /// Lets a customer who forgot choose a new PIN (X18).
-    Reset,
-}
-
 /// A link to mail. Its token is never kept: it is computed from the id under the pepper.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewLink {
@@ -154,6 +152,8 @@ pub struct Link {
     pub expires: Timestamp,
     /// When it was followed.
     pub used: Option<Timestamp>,
+    /// Whether a reset, another address or a newer link made it void.
+    pub void: bool,
     /// What became of its mail, and when that was last known.
     pub mail: MailOutcome,
     /// See `mail`.
@@ -174,12 +174,31 @@ pub enum LinkRefused {
     Void,
 }
 
+impl MailOutcome {
+    /// A stable word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// The outcome with this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        let all = [Self::Waiting, Self::Accepted, Self::Refused];
+        all.into_iter().find(|outcome| outcome.word() == word)
+    }
+}
+
 /// What a customer chose (P15). The PIN itself is in `pin`, as tags.
 #[derive(Clone, Debug)]
 pub struct Chosen {
     /// The tags of the voice PIN, for the version [`crate::records::Records::next_pin_version`] said.
     pub pin: SealedPin,
-    /// The verifier of the web PIN (PHC string), if one was chosen (X17).
+    /// The verifier of the web PIN (PHC string), if one was chosen (X17). `None` leaves what is there.
     pub web_pin: Option<String>,
     /// The hint, if one is kept (X19).
     pub hint: Option<SecretText>,
@@ -192,7 +211,8 @@ pub struct PinFile {
     pub hint: Option<SecretText>,
     /// Whether a web PIN is chosen beside the voice PIN (X17).
     pub has_web_pin: bool,
-    /// When the initial PIN was issued that is good or was last good.
+    /// When the initial PIN was issued that is good or was last good. `None` where one was made void and
+    /// the account got no other.
     pub issued: Option<Timestamp>,
     /// Until when it is good.
     pub expires: Option<Timestamp>,
@@ -200,7 +220,7 @@ pub struct PinFile {
     pub printed: Option<Timestamp>,
     /// Registrations tried with a wrong initial PIN since it was issued.
     pub initial_tries: u8,
-    /// When the customer chose a PIN of their own.
+    /// When the customer chose the PIN of their own that there is.
     pub registered: Option<Timestamp>,
     /// When the link was followed.
     pub activated: Option<Timestamp>,
@@ -275,7 +295,8 @@ pub trait PinRecords: Send + Sync + 'static {
     async fn batch(&self, new_key: Vec<u8>, now: Timestamp) -> Result<Batch, RecordsError>;
     /// Issues initial PINs to accounts after `after` that have neither a PIN nor a good initial one,
     /// looking at `limit` accounts, in order of id, inactive ones too (P03–P07). One transaction, one
-    /// audit line for all; doing it again creates none (P04).
+    /// audit line for all; doing it again creates none (P04). `NoSuch` where the print run was closed
+    /// meanwhile: ask for the one that takes initial PINs now.
     async fn issue_missing(
         &self,
         issuing: Issuing,
@@ -327,7 +348,8 @@ pub trait PinRecords: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<bool, RecordsError>;
     /// Makes a link and mails it to the address on file; older ones of its purpose are void. `false`
-    /// where there is no address, or nothing that the link could do.
+    /// where there is no address, or nothing that the link could do: an activation link is for Yes/No,
+    /// a reset link for Yes/Yes, whose address was proven.
     async fn mail_link(
         &self,
         customer: &CustomerId,
@@ -359,6 +381,7 @@ pub trait PinRecords: Send + Sync + 'static {
     /// Somebody tried to use a PIN that is not enabled yet (P22). The first time is kept and audited.
     async fn tried_early(&self, customer: &CustomerId, now: Timestamp) -> Result<(), RecordsError>;
     /// Another e-mail address: where the account is initialized that is a reset (P17), links are void.
+    /// An address that is taken away leaves nothing to validate: links are void, the PIN stays.
     async fn set_email(
         &self,
         customer: &CustomerId,
@@ -374,7 +397,7 @@ pub trait PinRecords: Send + Sync + 'static {
     /// The verifier of the web PIN, if one is chosen.
     async fn web_pin(&self, customer: &CustomerId) -> Result<Option<String>, RecordsError>;
 
-    /// Unblocks; where a second person has to agree, the first call is kept for `wait_until` and a
+    /// Unblocks; where a second person has to agree, the first call is kept for [`UNBLOCK_WAITS`] and a
     /// second one by somebody else unblocks.
     async fn ask_unblock(
         &self,
@@ -392,4 +415,14 @@ pub trait PinRecords: Send + Sync + 'static {
     -> Result<Vec<CustomerId>, RecordsError>;
     /// An account came with the flags No/Yes and was reset instead (P21, X22). Answers how many so far.
     async fn repaired(&self, customer: &CustomerId, by: By) -> Result<u64, RecordsError>;
+    /// The newest audit lines of a customer, the newest first, at most `limit`.
+    async fn audit_of_customer(
+        &self,
+        customer: &CustomerId,
+        limit: usize,
+    ) -> Result<Vec<Chained>, RecordsError>;
+    /// Removes a person: record, numbers, answers, PINs, links, jobs, items (also those that were not
+    /// delivered yet), the views of their calls, and the key without which their audit lines cannot be
+    /// read. The chain stays as it is. `false` for somebody of whom nothing is kept.
+    async fn erase(&self, customer: &CustomerId, by: By) -> Result<bool, RecordsError>;
 }

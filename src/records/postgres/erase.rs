@@ -8,11 +8,14 @@ use tokio::time::timeout;
 use crate::model::ids::CustomerId;
 use crate::records::RecordsError;
 use crate::records::audit;
+use crate::records::audit::Chained;
 use crate::records::machine::erasure;
 use crate::records::pins::By;
+use crate::records::postgres::PostgresRecords;
 use crate::records::postgres::db::Db;
 use crate::records::postgres::db::Tx;
 use crate::records::postgres::db::column;
+use crate::records::postgres::journal;
 use crate::records::stored::json;
 
 /// How long the tables may take after an erasure, and when they are written anew.
@@ -45,12 +48,35 @@ const ITEMS: &str = "DELETE FROM outbox WHERE strpos(payload, to_json($1::text):
 const REPRESENTED: &str = "UPDATE customers SET represents = (represents::jsonb - $1::text)::text
     WHERE represents <> '[]' AND represents::jsonb ? $1::text";
 
+impl PostgresRecords {
+    /// The newest audit lines of a customer.
+    pub(super) async fn history(
+        &self,
+        customer: &CustomerId,
+        limit: usize,
+    ) -> Result<Vec<Chained>, RecordsError> {
+        let of = customer.clone();
+        self.db.read(async move |tx| journal::audit_of_customer(tx, &of, limit).await).await
+    }
+
+    /// Removes a person, and frees what they took.
+    pub(super) async fn erase_person(
+        &self,
+        customer: &CustomerId,
+        by: By,
+    ) -> Result<bool, RecordsError> {
+        let of = customer.clone();
+        let work = self.db.write_much(async move |tx| erase(tx, &of, &by).await);
+        let erased = self.kept(work).await?;
+        if erased {
+            clean(&self.db).await?;
+        }
+        Ok(erased)
+    }
+}
+
 /// Removes a person. The rows that hang on the record go with it.
-pub(super) async fn erase(
-    tx: &mut Tx,
-    customer: &CustomerId,
-    by: &By,
-) -> Result<bool, RecordsError> {
+async fn erase(tx: &mut Tx, customer: &CustomerId, by: &By) -> Result<bool, RecordsError> {
     tx.script(PATIENCE).await?;
     let id = customer.as_str();
     // As everywhere: the account's row first.
@@ -78,7 +104,7 @@ pub(super) async fn erase(
 }
 
 /// Frees the rows that were removed.
-pub(super) async fn clean(db: &Db) -> Result<(), RecordsError> {
+async fn clean(db: &Db) -> Result<(), RecordsError> {
     vacuum(db, &format!("VACUUM {TABLES}"), VACUUM_MAX).await
 }
 

@@ -11,6 +11,7 @@ mod follow_ups;
 mod jobs;
 mod journal;
 mod outbox;
+mod pins;
 mod registry;
 mod schema;
 mod security;
@@ -47,7 +48,6 @@ use crate::records::Settlement;
 use crate::records::audit::Chained;
 use crate::records::audit::Head;
 use crate::records::audit::Stored;
-use crate::records::pins::By;
 use crate::records::postgres::accounts::Settled;
 use crate::records::postgres::db::Db;
 use crate::records::stored::left_open;
@@ -251,25 +251,6 @@ impl Records for PostgresRecords {
 
     async fn audit_head(&self) -> Result<Head, RecordsError> {
         self.db.read(async |tx| journal::head(tx).await).await
-    }
-
-    async fn audit_of_customer(
-        &self,
-        customer: &CustomerId,
-        limit: usize,
-    ) -> Result<Vec<Chained>, RecordsError> {
-        let of = customer.clone();
-        self.db.read(async move |tx| journal::audit_of_customer(tx, &of, limit).await).await
-    }
-
-    async fn erase(&self, customer: &CustomerId, by: By) -> Result<bool, RecordsError> {
-        let of = customer.clone();
-        let work = self.db.write_much(async move |tx| erase::erase(tx, &of, &by).await);
-        let erased = self.kept(work).await?;
-        if erased {
-            erase::clean(&self.db).await?;
-        }
-        Ok(erased)
     }
 
     async fn compact(&self) -> Result<(), RecordsError> {

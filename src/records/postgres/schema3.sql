@@ -7,33 +7,35 @@ CREATE TABLE pin_batches (                 -- print runs of initial PINs
     closed  BIGINT,
     printed BIGINT
 );
+CREATE UNIQUE INDEX pin_batches_open ON pin_batches ((closed IS NULL)) WHERE closed IS NULL;
 
-CREATE TABLE initial_pins (                -- the newest initial PIN of an account that has none of its own
+CREATE TABLE initial_pins (                -- the newest initial PIN an account was ever given
     customer TEXT COLLATE "C" PRIMARY KEY REFERENCES customers (id) ON DELETE CASCADE,
     version  BIGINT NOT NULL,
     batch    BIGINT NOT NULL REFERENCES pin_batches (id),
-    envelope BYTEA NOT NULL,               -- opened by the key of the batch alone
-    verifier BYTEA NOT NULL,               -- a MAC under the pepper
+    envelope BYTEA NOT NULL,               -- opened by the key of the batch alone; empty once it is spent
+    verifier BYTEA NOT NULL,               -- a MAC under the pepper; empty once it is spent
     issued   BIGINT NOT NULL,
     expires  BIGINT NOT NULL,
-    tries    SMALLINT NOT NULL DEFAULT 0   -- registrations with a wrong one
+    tries    SMALLINT NOT NULL DEFAULT 0,  -- registrations with a wrong one
+    spent    BIGINT                        -- when it was used or made void; until then the account is No/No
 );
 CREATE INDEX initial_pins_by_batch ON initial_pins (batch, customer);
+CREATE INDEX initial_pins_living ON initial_pins (expires, tries) WHERE spent IS NULL;
 
 CREATE TABLE pin_files (                   -- dates and wishes beside the flags
     customer        TEXT COLLATE "C" PRIMARY KEY REFERENCES customers (id) ON DELETE CASCADE,
-    initial_version BIGINT NOT NULL DEFAULT 0,    -- the last initial PIN there was
-    issued          BIGINT,
-    expires         BIGINT,
     hint            TEXT,
     web_pin         TEXT,                  -- PHC string
-    registered      BIGINT,
+    registered      BIGINT,                -- of the PIN that counts now, as the next two
     activated       BIGINT,
-    reset           BIGINT,
     tried_early     BIGINT,
+    reset           BIGINT,                -- the last time
     unblock_by      TEXT,
     unblock_asked   BIGINT
 );
+CREATE INDEX pin_files_stuck ON pin_files (registered)
+    WHERE registered IS NOT NULL AND activated IS NULL;
 
 CREATE TABLE pin_links (
     id          TEXT COLLATE "C" PRIMARY KEY,     -- the token is computed from it under the pepper

@@ -23,8 +23,12 @@ use crate::records::CustomerLine;
 use crate::records::Enrolment;
 use crate::records::Imported;
 use crate::records::RecordsError;
+use crate::records::machine::Order;
+use crate::records::pin_machine;
+use crate::records::pin_machine::Address;
 use crate::records::sqlite::accounts;
 use crate::records::sqlite::journal;
+use crate::records::sqlite::pin_files;
 use crate::records::stored::from_json;
 use crate::records::stored::id;
 use crate::records::stored::json as to_json;
@@ -99,6 +103,15 @@ pub(super) fn flags(db: &Connection, customer: &CustomerId) -> Result<Vec<String
     let found = select.query_row([customer.as_str()], |row| row.get::<_, String>(0)).optional()?;
     let Some(flags) = found else { return Ok(vec![]) };
     from_json(&flags, &format!("customer {customer}"))
+}
+
+/// In which language a customer is written to.
+pub(super) fn language(
+    db: &Connection,
+    customer: &CustomerId,
+) -> Result<Option<String>, RecordsError> {
+    let mut select = db.prepare_cached("SELECT language FROM customers WHERE id = ?1")?;
+    Ok(select.query_row([customer.as_str()], |row| row.get(0)).optional()?.flatten())
 }
 
 fn from_row(row: &Row<'_>, customer: &CustomerId) -> Result<Customer, RecordsError> {
@@ -205,6 +218,13 @@ fn import_one(db: &Connection, row: &Enrolment, now: Timestamp) -> Result<Import
         let what = if before.is_some() { "customer_changed" } else { "customer_created" };
         journal::note(db, now, what, None, customer, json!({}))?;
     }
+    if let Some(before) = &before {
+        let address = Address::of(before.email.as_ref(), row.customer.email.as_ref());
+        let enrols =
+            address != Address::Same && row.pin.is_some() && row.pin != sealed_pin(db, customer)?;
+        let order = Order::new(customer, journal::SYSTEM, "import", None, now);
+        pin_files::another_address(db, address, enrols, &order)?;
+    }
     let new_pin = store_pin(db, customer, row.pin.as_ref(), now)?;
     let new_password = store_password(db, customer, row.password.as_deref(), now)?;
     Ok(match before {
@@ -227,12 +247,21 @@ fn store_pin(
     let mut account = accounts::load(db, customer)?.ok_or(RecordsError::NoSuch("account"))?;
     // The rule is not read for this event.
     let _ = account.apply(AccountEvent::PinEnrolled, BlockRule::default(), now);
-    if account.pin_version != pin.pin_version {
-        return Err(RecordsError::Unavailable(
-            "the PIN was changed by somebody else meanwhile".into(),
-        ));
-    }
+    pin_machine::sealed_for(&account, pin)?;
     accounts::store(db, customer, &account)?;
+    put_pin(db, customer, pin)?;
+    pin_files::enrolled(db, customer, now)?;
+    let body = json!({ "pin_version": pin.pin_version });
+    journal::note(db, now, "pin_enrolled", None, customer, body)?;
+    Ok(true)
+}
+
+/// Stores the tags of a PIN; its account is the caller's business.
+pub(super) fn put_pin(
+    db: &Connection,
+    customer: &CustomerId,
+    pin: &SealedPin,
+) -> Result<(), RecordsError> {
     let mut update = db.prepare_cached(
         "UPDATE secrets SET pin_version = ?2, salt = ?3, pepper_id = ?4, memory_kib = ?5, iterations = ?6,
          nonce = ?7, pair_table = ?8 WHERE customer = ?1",
@@ -248,8 +277,7 @@ fn store_pin(
         nonce,
         table,
     ))?;
-    journal::note(db, now, "pin_enrolled", None, customer, json!({ "pin_version": pin_version }))?;
-    Ok(true)
+    Ok(())
 }
 
 fn store_password(

@@ -31,6 +31,7 @@ use crate::records::machine::Source;
 use crate::records::sqlite::customers;
 use crate::records::sqlite::journal;
 use crate::records::sqlite::outbox;
+use crate::records::sqlite::pin_files;
 use crate::records::stored::from_json;
 use crate::records::stored::json as to_json;
 use crate::records::stored::rows;
@@ -82,13 +83,14 @@ pub(super) fn became_blocked(
     follow_up(db, &machine::blocked_by(call, customer, at)).map(drop)
 }
 
-/// Ends the jobs that were to lift a block which is no more.
+/// Ends the jobs that were to lift a block which is no more, and what one person asked for.
 pub(super) fn unblocked(
     db: &Connection,
     customer: &CustomerId,
     by: &str,
     at: Timestamp,
 ) -> Result<(), RecordsError> {
+    pin_files::asked_no_more(db, customer)?;
     let steps = around(db, customer)?.ended();
     carry_out(db, steps, &Source::lifted(customer, &Rules::default(), by, at))
 }

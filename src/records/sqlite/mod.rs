@@ -6,9 +6,13 @@ mod customers;
 mod erase;
 mod file;
 mod follow_ups;
+mod initials;
 mod jobs;
 mod journal;
+mod links;
 mod outbox;
+mod pin_files;
+mod pins;
 mod registry;
 mod security;
 mod threads;
@@ -43,10 +47,10 @@ use crate::records::Settlement;
 use crate::records::audit::Chained;
 use crate::records::audit::Head;
 use crate::records::audit::Stored;
-use crate::records::pins::By;
 use crate::records::sqlite::threads::Threads;
 
-const READERS: usize = 2;
+/// Two for calls, and one for what takes its time.
+const READERS: usize = 3;
 
 /// The default store of records.
 #[derive(Debug)]
@@ -221,24 +225,6 @@ impl Records for SqliteRecords {
 
     async fn audit_head(&self) -> Result<Head, RecordsError> {
         self.threads.read(journal::head).await
-    }
-
-    async fn audit_of_customer(
-        &self,
-        customer: &CustomerId,
-        limit: usize,
-    ) -> Result<Vec<Chained>, RecordsError> {
-        let customer = customer.clone();
-        self.threads.read(move |db| journal::audit_of_customer(db, &customer, limit)).await
-    }
-
-    async fn erase(&self, customer: &CustomerId, by: By) -> Result<bool, RecordsError> {
-        let customer = customer.clone();
-        let erased = self.threads.write(move |db| erase::erase(db, &customer, &by)).await?;
-        if erased {
-            self.threads.alone(erase::clean).await?;
-        }
-        Ok(erased)
     }
 
     async fn compact(&self) -> Result<(), RecordsError> {

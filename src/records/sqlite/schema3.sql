@@ -7,33 +7,35 @@ CREATE TABLE pin_batches (                 -- print runs of initial PINs
     closed  INTEGER,
     printed INTEGER
 ) STRICT;
+CREATE UNIQUE INDEX pin_batches_open ON pin_batches ((closed IS NULL)) WHERE closed IS NULL;
 
-CREATE TABLE initial_pins (                -- the newest initial PIN of an account that has none of its own
+CREATE TABLE initial_pins (                -- the newest initial PIN an account was ever given
     customer TEXT PRIMARY KEY REFERENCES customers (id) ON DELETE CASCADE,
     version  INTEGER NOT NULL,
     batch    INTEGER NOT NULL REFERENCES pin_batches (id),
-    envelope BLOB NOT NULL,                -- opened by the key of the batch alone
-    verifier BLOB NOT NULL,                -- a MAC under the pepper
+    envelope BLOB NOT NULL,                -- opened by the key of the batch alone; empty once it is spent
+    verifier BLOB NOT NULL,                -- a MAC under the pepper; empty once it is spent
     issued   INTEGER NOT NULL,
     expires  INTEGER NOT NULL,
-    tries    INTEGER NOT NULL DEFAULT 0    -- registrations with a wrong one
+    tries    INTEGER NOT NULL DEFAULT 0,   -- registrations with a wrong one
+    spent    INTEGER                       -- when it was used or made void; until then the account is No/No
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX initial_pins_by_batch ON initial_pins (batch, customer);
+CREATE INDEX initial_pins_living ON initial_pins (expires, tries) WHERE spent IS NULL;
 
 CREATE TABLE pin_files (                   -- dates and wishes beside the flags
     customer        TEXT PRIMARY KEY REFERENCES customers (id) ON DELETE CASCADE,
-    initial_version INTEGER NOT NULL DEFAULT 0,   -- the last initial PIN there was
-    issued          INTEGER,
-    expires         INTEGER,
     hint            TEXT,
     web_pin         TEXT,                  -- PHC string
-    registered      INTEGER,
+    registered      INTEGER,               -- of the PIN that counts now, as the next two
     activated       INTEGER,
-    reset           INTEGER,
     tried_early     INTEGER,
+    reset           INTEGER,               -- the last time
     unblock_by      TEXT,
     unblock_asked   INTEGER
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX pin_files_stuck ON pin_files (registered)
+    WHERE registered IS NOT NULL AND activated IS NULL;
 
 CREATE TABLE pin_links (
     id          TEXT PRIMARY KEY,          -- the token is computed from it under the pepper

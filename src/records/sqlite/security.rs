@@ -19,6 +19,7 @@ use crate::records::machine::apply;
 use crate::records::sqlite::accounts;
 use crate::records::sqlite::jobs;
 use crate::records::sqlite::journal;
+use crate::records::sqlite::pin_files;
 
 pub(super) fn reset(db: &Connection, order: &Order) -> Result<AccountAfter, RecordsError> {
     let mut account = load(db, &order.customer)?;
@@ -34,6 +35,7 @@ pub(super) fn reset(db: &Connection, order: &Order) -> Result<AccountAfter, Reco
          iterations = NULL, nonce = NULL, pair_table = NULL, password = NULL WHERE customer = ?1",
     )?
     .execute([order.customer.as_str()])?;
+    pin_files::forget(db, &order.customer, order.at)?;
     note(db, order, "security_reset", json!({ "reason": order.reason }))?;
     if account.blocked { unblock(db, order) } else { Ok(after(&account)) }
 }
