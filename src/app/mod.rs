@@ -1,6 +1,7 @@
 //! Composition root: the only file that knows every module. Nothing is bound before everything has
 //! been checked.
 
+mod checkpoints;
 mod nodes;
 mod outbound;
 mod prepare;
@@ -32,6 +33,7 @@ use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
 use crate::api::pins::PinParts;
 use crate::api::stats::Alarms;
+use crate::app::checkpoints::Checkpoints;
 use crate::app::nodes::Nodes;
 use crate::app::nodes::NodesParts;
 use crate::app::outbound::OutboundCalls;
@@ -169,6 +171,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     });
     let reception = Arc::new(reception(&prepared, &world, &calls, nodes.clone()));
     let outbox = outbox(&prepared, &records, &wall, links, http_address)?;
+    let checkpoints = Checkpoints::new(&prepared, &records, &wall)?;
     let tokens = tokens(&config, &local_key, Arc::clone(&wall)).await?;
     let (sip_addresses, listeners, gauges) =
         listeners(&prepared, &stops, &tasks, clock, &reception)?;
@@ -214,6 +217,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         tasks.spawn(serving);
     }
     tasks.spawn(crate::api::server::serve(http, app, limits, tasks.clone(), stops.sockets.clone()));
+    tasks.spawn(checkpoints.run(stops.sockets.clone()));
     tasks.spawn(background(metrics, outbox, swept, stops.sockets.clone()));
     let counting = stops.sockets.clone();
     tasks.spawn(async move { desk.keep_counting(counting).await });

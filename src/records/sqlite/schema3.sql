@@ -69,4 +69,6 @@ CREATE TABLE subjects (                    -- without its key nobody reads a per
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX audit_by_subject ON audit (json_extract(entry, '$.subject'), number)
     WHERE json_extract(entry, '$.subject') IS NOT NULL;
+CREATE INDEX audit_by_customer ON audit (json_extract(entry, '$.customer'), number)
+    WHERE json_extract(entry, '$.customer') IS NOT NULL;         -- lines from before
 CREATE INDEX calls_by_customer ON calls (customer) WHERE customer IS NOT NULL;
