@@ -67,6 +67,16 @@ pub(super) fn reader(path: &Path) -> Result<Connection, RecordsError> {
     Ok(db)
 }
 
+/// Moves the log into the file and empties it, so that nothing that was overwritten can be read in it
+/// any more. Waits for readers of other processes; `false` where they take too long.
+pub(super) fn empty_log(path: &Path) -> Result<bool, RecordsError> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.busy_timeout(BUSY_WAIT)?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    let busy: bool = db.query_one("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
+    Ok(!busy)
+}
+
 fn migrate(db: &Connection) -> Result<(), RecordsError> {
     // The write lock is taken first, so that two processes cannot migrate at the same time.
     db.execute_batch("BEGIN IMMEDIATE")?;
