@@ -222,6 +222,7 @@ fn digits_leave_their_types_in_few_places() {
         "src/call/desk.rs",
         "src/call/show.rs",
         "src/effects/afterwards.rs",
+        "src/outbox/mail.rs",
         "src/cli/",
         "src/sim/",
         "src/sip/",

@@ -4,6 +4,7 @@
 //! that stores them, so that they are right whatever crashes (X01, X02, 5.6, 5.14, 5.15).
 
 pub mod deck;
+pub mod situation;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

@@ -24,6 +24,10 @@ pub struct ApiError {
     pub code: &'static str,
     /// A sentence for people. Never a value from the request: it may be personal.
     pub message: Cow<'static, str>,
+    /// A stable word for why, where a code has several.
+    pub reason: Option<&'static str>,
+    /// Seconds to wait before the next try, as `Retry-After`.
+    pub retry_after: Option<u64>,
 }
 
 impl ApiError {
@@ -33,7 +37,7 @@ impl ApiError {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), reason: None, retry_after: None }
     }
 
     /// 400: something in the request is not as it must be.
@@ -113,12 +117,18 @@ impl IntoResponse for ApiError {
         struct Inner<'a> {
             code: &'a str,
             message: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            reason: Option<&'a str>,
         }
-        let shape = Shape { error: Inner { code: self.code, message: &self.message } };
+        let inner = Inner { code: self.code, message: &self.message, reason: self.reason };
+        let shape = Shape { error: inner };
         let mut response = json(self.status, serde_json::to_string(&shape).unwrap_or_default());
         if self.status == StatusCode::UNAUTHORIZED {
             let headers = response.headers_mut();
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.status == StatusCode::UPGRADE_REQUIRED {
             let headers = response.headers_mut();

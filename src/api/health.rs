@@ -81,6 +81,7 @@ fn verdict(checks: &[Check], draining: bool) -> (&'static str, StatusCode) {
 
 /// Everything counted, for Prometheus.
 pub async fn metrics(State(state): State<ApiState>) -> Response {
+    (state.counted)();
     let mut response = Response::new(state.metrics.render().into());
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

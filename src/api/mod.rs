@@ -15,6 +15,8 @@ pub mod jobs;
 pub mod keys;
 pub mod ladder;
 pub mod outbound;
+mod pin_public;
+pub mod pins;
 pub mod replay;
 pub mod server;
 pub mod stats;
@@ -74,6 +76,8 @@ pub struct ApiState {
     pub alarms: stats::Alarms,
     /// The calls of other nodes, where there are any.
     pub elsewhere: elsewhere::Others,
+    /// Told when somebody asks for metrics: some are counted only then.
+    pub counted: Arc<dyn Fn() + Send + Sync>,
     /// Routes of others: the pages, the platforms' own.
     pub pages: Router,
 }
@@ -618,6 +622,7 @@ mod tests {
                 stats: Arc::new(crate::stats::Shared::new(Timestamp(0))),
                 alarms: Arc::new(|_| vec![]),
                 elsewhere: None,
+                counted: Arc::new(|| {}),
                 pages: Router::new(),
             };
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,11 +1,15 @@
 //! The HTTP listener: takes connections in, up to a limit, and lets go of them when told.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
@@ -22,6 +26,10 @@ use crate::api::ApiLimits;
 
 /// The listener cannot take a connection now (out of file descriptors): the pause before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The address of the other end of a connection: an extension of each request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 /// Serves until `stop`; open requests are finished by tasks of the tracker.
 pub async fn serve(
@@ -72,11 +80,19 @@ async fn attend(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
+    let peer = stream.peer_addr().map(|address| Peer(address.ip().to_canonical())).ok();
+    let app = TowerToHyperService::new(app);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        app.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.headers_within)
         .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     tokio::select! {

@@ -30,6 +30,7 @@ use crate::api::elsewhere::Others;
 use crate::api::health::Readiness;
 use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
+use crate::api::pins::PinParts;
 use crate::api::stats::Alarms;
 use crate::app::nodes::Nodes;
 use crate::app::nodes::NodesParts;
@@ -58,9 +59,15 @@ use crate::health::Backends;
 use crate::lifecycle;
 use crate::lifecycle::Stops;
 use crate::limits;
+use crate::maintenance;
+use crate::maintenance::desk::Desk;
+use crate::maintenance::generate::Generation;
 use crate::model::ids::NodeId;
 use crate::model::time::Timestamp;
 use crate::outbox::Outbox;
+use crate::outbox::Parts;
+use crate::pin::links::Links;
+use crate::pin::workers::PinWorkers;
 use crate::platform::Entry;
 use crate::platform::http::Platforms;
 use crate::platform::http::Rules;
@@ -68,13 +75,14 @@ use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
 use crate::platform::sip::listener::Listener;
 use crate::platform::sip::media::Ports;
-use crate::push::Desk;
+use crate::push::Desk as Desktop;
 use crate::push::Doorkeeper;
 use crate::push::hub::Hub;
 use crate::push::session::SessionLimits;
 use crate::push::socket::DesktopLimits;
 use crate::push::socket::DesktopParts;
 use crate::push::socket::Desktops;
+use crate::records::PinRecords;
 use crate::records::Records;
 use crate::sessions::Sessions;
 use crate::sessions::shared::Node;
@@ -128,6 +136,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let (clock, wall) = clocks(&config);
     let (tasks, stops) = (TaskTracker::new(), Stops::default());
     let Stores { records, pins, local_key } = stores;
+    let links = pins.links();
     let (sessions, shared) = live_state(&config, &wall, &tasks, &stops).await?;
     let own = NodeId::try_from(format!("{:016x}", rand::random::<u64>()))?;
     let sharing = shared.as_ref().map(|_| Arc::new(Sharing::new(own.clone())));
@@ -138,7 +147,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let world = Arc::new(World {
         records: Arc::clone(&records),
         sessions: Arc::clone(&sessions),
-        pins,
+        pins: Arc::clone(&pins),
         hub: Arc::clone(&hub),
         guard: Arc::new(Guard::new(config.limits.clone(), rand::random())),
         clock,
@@ -159,7 +168,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         Nodes::new(parts, clock.wall())
     });
     let reception = Arc::new(reception(&prepared, &world, &calls, nodes.clone()));
-    let outbox = outbox(&prepared, &records, &wall)?;
+    let outbox = outbox(&prepared, &records, &wall, links, http_address)?;
     let tokens = tokens(&config, &local_key, Arc::clone(&wall)).await?;
     let (sip_addresses, listeners, gauges) =
         listeners(&prepared, &stops, &tasks, clock, &reception)?;
@@ -172,6 +181,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let guard = Arc::clone(&world.guard);
     let elsewhere = nodes.clone().map(|nodes| nodes as Arc<dyn Elsewhere>);
     let outbound = outbound_routes(&config, &tokens, &reception, elsewhere.clone());
+    let desk = pin_desk(&prepared, (&records, &pins), (&wall, &tasks, &stops));
+    let maintenance = pin_routes(&config, &tokens, &desk);
     let readiness: Arc<dyn Readiness> =
         Arc::new(Backends::new(world, clock, sessions_health(nodes.clone())));
     let state = ApiState {
@@ -186,9 +197,10 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         draining: stops.drain.clone(),
         limits: ApiLimits { intent_ttl: config.intents.ttl, ..ApiLimits::default() },
         stats: counts,
-        alarms: alarms(guard, clock),
+        alarms: alarms(guard, Arc::clone(&desk), clock),
         elsewhere,
-        pages: web::pages().merge(outbound),
+        counted: counted(&desk),
+        pages: web::pages().merge(outbound).merge(maintenance),
     };
     archive(&prepared, &*state.records).await?;
     let swept = (Arc::clone(&state.records), Arc::clone(&state.clock));
@@ -203,6 +215,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     }
     tasks.spawn(crate::api::server::serve(http, app, limits, tasks.clone(), stops.sockets.clone()));
     tasks.spawn(background(metrics, outbox, swept, stops.sockets.clone()));
+    let counting = stops.sockets.clone();
+    tasks.spawn(async move { desk.keep_counting(counting).await });
     lifecycle::ready(&tasks, stops.sockets.clone());
     Ok(Running {
         http: http_address,
@@ -267,16 +281,64 @@ fn outbound_routes(
     })
 }
 
-/// What the limits have to tell supervisors.
-fn alarms(guard: Arc<Guard>, clock: Clock) -> Alarms {
+/// PIN maintenance over the daemon's own stores.
+fn pin_desk(
+    prepared: &Prepared,
+    (records, pins): (&Arc<dyn Records>, &Arc<PinWorkers>),
+    (wall, tasks, stops): Around<'_>,
+) -> Arc<Desk> {
+    let rules = prepared.pin_rules();
+    let kept = Arc::clone(records) as Arc<dyn PinRecords>;
+    let generation = Generation::new(
+        Arc::clone(&kept),
+        pins.initials(),
+        rules.initial_ttl,
+        Arc::clone(wall),
+        tasks.clone(),
+        stops.drain.clone(),
+    );
+    let parts = maintenance::desk::Parts {
+        records: Arc::clone(records),
+        pins: kept,
+        workers: Arc::clone(pins),
+        generation,
+        rules,
+        wall: Arc::clone(wall),
+    };
+    Arc::new(Desk::new(parts, rand::random()))
+}
+
+fn pin_routes(config: &Config, tokens: &Arc<Tokens>, desk: &Arc<Desk>) -> axum::Router {
+    let proxies = config.http.proxies.clone();
+    crate::api::pins::routes(PinParts {
+        tokens: Arc::clone(tokens) as Arc<dyn Doorkeeper>,
+        desk: Arc::clone(desk),
+        proxies: Arc::new(move |peer| proxies.iter().any(|proxy| proxy.contains(peer))),
+    })
+}
+
+/// Told when somebody asks for metrics.
+fn counted(desk: &Arc<Desk>) -> Arc<dyn Fn() + Send + Sync> {
+    let desk = Arc::clone(desk);
+    Arc::new(move || desk.wanted())
+}
+
+/// What the limits and PIN maintenance have to tell supervisors.
+fn alarms(guard: Arc<Guard>, desk: Arc<Desk>, clock: Clock) -> Alarms {
     Arc::new(move |_| {
+        desk.wanted();
         let alarms = guard.alarms(clock.now()).into_iter();
         let told = |alarm: limits::Alarm| stats::Alarm {
             kind: alarm.kind.word().to_owned(),
             since: alarm.since,
             detail: alarm.detail,
         };
-        alarms.map(told).collect()
+        let of_pins = desk.alerts().into_iter().map(|alert| stats::Alarm {
+            kind: alert.code.to_owned(),
+            since: alert.since,
+            detail: alert.message,
+        });
+        alarms.map(told).chain(of_pins).collect()
     })
 }
 
@@ -314,12 +376,23 @@ async fn sweep(records: Arc<dyn Records>, wall: Wall, stop: CancellationToken) {
 }
 
 /// What follows calls goes out beside the records, unless configured otherwise.
-fn outbox(prepared: &Prepared, records: &Arc<dyn Records>, wall: &Wall) -> anyhow::Result<Outbox> {
+fn outbox(
+    prepared: &Prepared,
+    records: &Arc<dyn Records>,
+    wall: &Wall,
+    links: Links,
+    http: SocketAddr,
+) -> anyhow::Result<Outbox> {
     let config = &prepared.config;
-    let folder = prepared.paths().records.with_file_name("outbox");
-    let records = Arc::clone(records);
-    let outbox = Outbox::new(&config.outbox, &config.iam, folder, records, Arc::clone(wall));
-    outbox.context("[outbox], [iam]")
+    let public_url = config.http.public_url.clone().unwrap_or_else(|| format!("http://{http}"));
+    let parts = Parts {
+        folder: prepared.paths().records.with_file_name("outbox"),
+        records: Arc::clone(records),
+        links,
+        public_url,
+        clock: Arc::clone(wall),
+    };
+    Outbox::new(&config.outbox, &config.iam, parts).context("[outbox], [iam]")
 }
 
 /// What tasks are given: the calendar, a tracker, the stops.
@@ -335,7 +408,7 @@ fn desktops(
     Desktops::new(DesktopParts {
         hub: Arc::clone(hub),
         doorkeeper: Arc::clone(tokens) as Arc<dyn Doorkeeper>,
-        desk: Arc::clone(reception) as Arc<dyn Desk>,
+        desk: Arc::clone(reception) as Arc<dyn Desktop>,
         origins: config.http.allowed_origins.clone(),
         limits: DesktopLimits {
             desktops_max: config.http.max_desktops,

@@ -14,6 +14,7 @@ use crate::config::records::Database;
 use crate::config::records::RecordsPlace;
 use crate::files;
 use crate::files::Paths;
+use crate::maintenance::desk::Rules;
 use crate::pin::pepper::Pepper;
 use crate::pin::workers::PinParams;
 use crate::pin::workers::PinWorkers;
@@ -92,7 +93,7 @@ pub struct Stores {
     /// Durable truth.
     pub records: Arc<dyn Records>,
     /// The verifier.
-    pub pins: PinWorkers,
+    pub pins: Arc<PinWorkers>,
     /// The key of local tokens.
     pub local_key: files::Key,
 }
@@ -104,6 +105,13 @@ impl Prepared {
         let used: BTreeSet<&str> = names(&self.config).map(|(_, name)| name).collect();
         let used = used.into_iter().filter_map(|name| self.profiles.get(name));
         used.flat_map(|profile| profile.warnings()).collect()
+    }
+
+    /// The rules of PIN maintenance. A profile in use that wants a second person is enough (5.7).
+    #[must_use]
+    pub fn pin_rules(&self) -> Rules {
+        let used = names(&self.config).filter_map(|(_, name)| self.profiles.get(name));
+        Rules::of(&self.config.pin, used.into_iter().any(|profile| profile.second_person_unblock))
     }
 
     /// The prompt pack.
@@ -166,7 +174,7 @@ impl Prepared {
             queue: pin.queue,
             wait: pin.wait,
         };
-        let pins = PinWorkers::start(params, Pepper::from_bytes(&pepper.bytes)?)?;
+        let pins = Arc::new(PinWorkers::start(params, Pepper::from_bytes(&pepper.bytes)?)?);
         Ok(Stores { records, pins, local_key })
     }
 }

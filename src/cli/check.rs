@@ -8,6 +8,8 @@ use crate::cli::config_with_logs;
 use crate::cli::print;
 use crate::cli::talk;
 use crate::config::Config;
+use crate::outbox::mail;
+use crate::outbox::mail::Unreached;
 use crate::platform::sip::listener;
 
 /// Checks configuration, policies and prompts, opens the stores, and tries the listeners.
@@ -23,6 +25,7 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
         Err(error) => findings.push(Finding::bad("stores", format!("{error:#}"))),
     }
     findings.extend(shared(&prepared).await);
+    findings.extend(mail_server(&config).await);
     findings.extend(listeners(&config));
     for sentence in config.idle().iter().chain(&config.warnings()).chain(&prepared.warnings()) {
         talk(&format!("note: {sentence}"));
@@ -35,10 +38,17 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
         for Finding { what, ok, detail } in &findings {
             print(&format!("{} {what}: {detail}", if *ok { "ok  " } else { "FAIL" }));
         }
-        print(if good { "serve would start" } else { "serve would not start" });
+        print(match (good, findings.iter().all(|finding| finding.ok || finding.what == MAIL)) {
+            (true, _) => "serve would start",
+            (false, true) => "serve would start, and mails would wait",
+            (false, false) => "serve would not start",
+        });
     }
     Ok(u8::from(!good))
 }
+
+/// What does not keep `serve` from starting.
+const MAIL: &str = "mail";
 
 struct Finding {
     what: &'static str,
@@ -76,6 +86,15 @@ async fn shared(prepared: &app::Prepared) -> Vec<Finding> {
         });
     }
     findings
+}
+
+/// The mail server, as far as a mail would go. Without it calls go on and mails wait.
+async fn mail_server(config: &Config) -> Option<Finding> {
+    Some(match mail::reach(&config.outbox.mail).await? {
+        Ok(()) => Finding::good(MAIL, "the mail server answers".to_owned()),
+        Err(Unreached::Away(why)) => Finding::bad(MAIL, why),
+        Err(error) => Finding::bad("outbox", format!("{:#}", anyhow::Error::from(error))),
+    })
 }
 
 fn listeners(config: &Config) -> Vec<Finding> {

@@ -66,7 +66,7 @@ enum Command {
     /// Customer records
     #[command(subcommand)]
     Customer(customer::CustomerCommand),
-    /// PINs: initial ones, and their letters
+    /// PINs: initial ones and their letters; what became of one, reset, hint, unblock
     #[command(subcommand)]
     Pin(pin::PinCommand),
     /// Whole record stores

@@ -21,7 +21,7 @@ use crate::wire::identity::TokenRole;
 /// Whose token, and what it grants.
 #[derive(Args, Debug)]
 pub struct TokenArgs {
-    /// A role: agent, supervisor, `pin_admin`, platform, app or admin; may be repeated
+    /// A role: agent, supervisor, `pin_admin`, webmaster, support, platform, app or admin; may be repeated
     #[arg(long, required = true, value_parser = role)]
     role: Vec<TokenRole>,
     /// Whose token: the agent's or system's name

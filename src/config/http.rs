@@ -2,26 +2,36 @@
 
 use std::net::SocketAddr;
 
+use crate::config::address::encrypted;
 use crate::config::table::Complaint;
 use crate::config::table::Table;
 use crate::config::table::complaint;
+use crate::config::trunks::network;
+use crate::sip::network::Network;
 
 /// Where HTTP is served, and to how many.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Http {
     /// Address of pages, REST, WebSockets, health and metrics; port 0: any free one.
     pub listen: SocketAddr,
+    /// The address that customers open: links in mails begin with it, without a `/` at its end. None:
+    /// the listening one.
+    pub public_url: Option<String>,
     /// Origins beside our own that may open a desktop, for example a CRM that embeds the page.
     pub allowed_origins: Vec<String>,
     /// Desktops at a time; further ones are refused.
     pub max_desktops: usize,
+    /// Proxies in front of us: what they say in `X-Forwarded-For` is believed.
+    pub proxies: Vec<Network>,
 }
 
 pub(crate) fn read(mut table: Table<'_>) -> Http {
     let http = Http {
         listen: table.parsed("listen", SocketAddr::from(([127, 0, 0, 1], 8080)), address),
+        public_url: table.optional("public_url", public),
         allowed_origins: table.list("allowed_origins", Vec::new(), origin),
         max_desktops: table.number("max_desktops", 20_000, 1..=1_000_000),
+        proxies: table.list("proxies", Vec::new(), network),
     };
     for key in ["tls_certificate", "tls_key"] {
         table.not_built(key, "TLS on this listener is", "remove it and put a TLS proxy in front");
@@ -35,6 +45,16 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, Complaint> {
     text.parse().map_err(|_| {
         complaint("is no IP address with a port", "write it like 127.0.0.1:8080 or [::1]:8080")
     })
+}
+
+/// An address that links can begin with.
+fn public(text: &str) -> Result<String, Complaint> {
+    let text = encrypted(text)?;
+    if text.contains(|c: char| "?#@\"<>".contains(c) || c.is_whitespace() || c.is_control()) {
+        let help = "write https://host or https://host/path, and nothing behind it";
+        return Err(complaint("is no address that links can begin with", help));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// An origin as a browser sends it: scheme, host, port, nothing else.

@@ -16,6 +16,7 @@ pub mod intents;
 pub mod layers;
 pub mod limits;
 pub mod log;
+pub mod mail;
 pub mod nearest;
 pub mod outbox;
 pub mod pin;
@@ -145,6 +146,20 @@ impl Config {
                 "outbox.webhook_url without webhook_secret_file: its receiver cannot tell whether an item is ours"
                     .to_owned(),
             );
+        }
+        if self.outbox.mail.server.is_some() {
+            if self.http.public_url.is_none() {
+                warnings.push(format!(
+                    "outbox.smtp_url without http.public_url: links in mails lead to http://{}, which customers cannot open",
+                    self.http.listen
+                ));
+            }
+            if self.outbox.mail.from.domain() == "localhost" {
+                warnings.push(
+                    "outbox.mail_from is at localhost: mail servers refuse such a sender, and nobody can answer"
+                        .to_owned(),
+                );
+            }
         }
         let outside = self.sip.listen.iter().any(|address| !address.ip().is_loopback());
         if outside && self.sip.trunks.is_empty() {

@@ -1,9 +1,11 @@
-//! `[outbox]`, `[iam]`: where letters, messages and marks go.
+//! `[outbox]`, `[iam]`: where letters, messages, mails and marks go.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::address::encrypted;
+use crate::config::mail;
+use crate::config::mail::Mail;
 use crate::config::table::Table;
 
 /// Where items go.
@@ -17,6 +19,8 @@ pub struct Outbox {
     pub webhook_secret_file: Option<PathBuf>,
     /// How long it may take.
     pub timeout: Duration,
+    /// How mails go out.
+    pub mail: Mail,
 }
 
 /// Who keeps the marks Verified and Not Verified beside ourselves.
@@ -36,6 +40,7 @@ pub(crate) fn read(mut table: Table<'_>) -> Outbox {
         webhook_url: table.optional("webhook_url", encrypted),
         webhook_secret_file: table.path("webhook_secret_file"),
         timeout: table.seconds("timeout_s", 5, 1..=60),
+        mail: mail::read(&mut table),
     };
     table.end();
     outbox

@@ -158,7 +158,7 @@ fn hosts_of(text: &str, port: u16) -> Result<Vec<Host>, Complaint> {
     Ok(hosts)
 }
 
-fn host_of(text: &str, port: u16) -> Result<Host, Complaint> {
+pub(super) fn host_of(text: &str, port: u16) -> Result<Host, Complaint> {
     let wrong = || complaint("has a server that is no host:port", FORMS);
     let (name, rest) = match text.strip_prefix('[') {
         Some(rest) => {
@@ -188,7 +188,7 @@ fn number(text: &str) -> Result<u8, Complaint> {
 }
 
 /// A text in which `%40` stands for `@`; none when it is empty.
-fn decoded(text: &str) -> Result<Option<String>, Complaint> {
+pub(super) fn decoded(text: &str) -> Result<Option<String>, Complaint> {
     let wrong = || complaint("has a wrong %", "write %25 for %, %40 for @, %3A for :, %2F for /");
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();

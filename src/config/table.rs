@@ -229,6 +229,17 @@ impl<'a> Table<'a> {
         Duration::from_secs(self.number(key, default, range))
     }
 
+    /// A number of units of so many seconds, as a span of time.
+    pub fn seconds_of(
+        &mut self,
+        unit: u64,
+        key: &str,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> Duration {
+        Duration::from_secs(self.number(key, default, range).saturating_mul(unit))
+    }
+
     /// A number of milliseconds, as a span of time.
     pub fn millis(&mut self, key: &str, default: u64, range: RangeInclusive<u64>) -> Duration {
         Duration::from_millis(self.number(key, default, range))

@@ -83,7 +83,7 @@ pub(crate) fn read(table: Table<'_>) -> BTreeMap<TrunkName, Trunk> {
     trunks
 }
 
-fn network(text: &str) -> Result<Network, Complaint> {
+pub(crate) fn network(text: &str) -> Result<Network, Complaint> {
     let wrong = || {
         complaint(
             "is no address and no network, or has bits behind its prefix",

@@ -88,7 +88,7 @@ pub struct World {
     /// Intents.
     pub sessions: Arc<dyn Sessions>,
     /// The verifier.
-    pub pins: PinWorkers,
+    pub pins: Arc<PinWorkers>,
     /// The desktops.
     pub hub: Arc<Hub>,
     /// Who asks too often.

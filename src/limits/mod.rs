@@ -12,6 +12,7 @@
 mod alarm;
 mod rate;
 mod rules;
+mod tries;
 mod window;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use crate::limits::alarm::AlarmKind;
 use crate::limits::alarm::Occasions;
 use crate::limits::rate::Rate;
 pub use crate::limits::rules::Rules;
+pub use crate::limits::tries::Tries;
 use crate::limits::window::Fingerprint;
 use crate::limits::window::Window;
 use crate::model::caller::Caller;
@@ -378,14 +380,18 @@ impl Limits {
     }
 
     fn print(&self, kind: &str, text: &str) -> Fingerprint {
-        let digest = Sha256::new()
-            .chain_update(self.seed)
-            .chain_update(kind)
-            .chain_update([0])
-            .chain_update(text)
-            .finalize();
-        digest.iter().take(8).fold(0, |sum, byte| sum << 8 | Fingerprint::from(*byte))
+        print(&self.seed, kind, text)
     }
+}
+
+fn print(seed: &[u8; 32], kind: &str, text: &str) -> Fingerprint {
+    let digest = Sha256::new()
+        .chain_update(seed)
+        .chain_update(kind)
+        .chain_update([0])
+        .chain_update(text)
+        .finalize();
+    digest.iter().take(8).fold(0, |sum, byte| sum << 8 | Fingerprint::from(*byte))
 }
 
 /// A limit of 0 is none.

@@ -58,6 +58,12 @@ impl Window {
         count
     }
 
+    /// When the oldest thing that the window holds for a name slides out.
+    pub(super) fn room_at(&self, name: Fingerprint, now: Uptime) -> Option<Uptime> {
+        let mut seen = self.names.get(&name)?.iter().map(|(at, _)| *at);
+        seen.find(|at| self.fresh(*at, now)).map(|at| at + self.span)
+    }
+
     fn fresh(&self, at: Uptime, now: Uptime) -> bool {
         now - at < self.span
     }

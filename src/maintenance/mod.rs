@@ -1,6 +1,12 @@
 //! PIN maintenance: what administrators, customers and the commands ask of [`crate::records`] and
 //! [`crate::pin`] (P01–P30).
 
+pub mod admin;
+pub mod customers;
+pub mod desk;
+pub mod estate;
+mod gate;
 pub mod generate;
 pub mod issue;
 pub mod letters;
+pub mod view;

@@ -201,6 +201,12 @@ impl VoicePin {
         zeroize::Zeroizing::new(self.0.map(|digit| digit + b'0'))
     }
 
+    /// Seven zeros: a PIN that is never handed out and never accepted, for work that must be done.
+    #[must_use]
+    pub const fn nobodys() -> Self {
+        Self([0; Self::LEN])
+    }
+
     /// The digit (0–9) at a position.
     #[must_use]
     pub fn expose(&self, at: Position) -> u8 {

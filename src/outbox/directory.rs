@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use serde_json::json;
 use tokio::fs;
 use tokio::io::AsyncWriteExt;
@@ -30,15 +31,20 @@ impl Directory {
         Ok(Self { folder })
     }
 
-    async fn write(&self, item: &OutboxItem) -> io::Result<()> {
-        let text = serde_json::to_vec_pretty(&envelope(item)).unwrap_or_default();
-        let hidden = self.folder.join(format!(".{}.part", item.id));
+    /// Puts what receivers see of an item there.
+    pub(super) async fn put(&self, id: &str, seen: &Value) -> Result<(), SinkError> {
+        self.write(id, seen).await.map_err(|error| SinkError::Down(error.to_string()))
+    }
+
+    async fn write(&self, id: &str, seen: &Value) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(seen).unwrap_or_default();
+        let hidden = self.folder.join(format!(".{id}.part"));
         let mut options = fs::OpenOptions::new();
         let mut file =
             options.write(true).create(true).truncate(true).mode(0o600).open(&hidden).await?;
         file.write_all(&text).await?;
         file.sync_all().await?;
-        fs::rename(&hidden, self.folder.join(format!("{}.json", item.id))).await?;
+        fs::rename(&hidden, self.folder.join(format!("{id}.json"))).await?;
         // The name is on disk with its folder.
         fs::File::open(&self.folder).await?.sync_all().await
     }
@@ -61,10 +67,10 @@ impl Sink for Directory {
     }
 
     fn takes(&self, kind: ItemKind) -> bool {
-        kind != ItemKind::Mark
+        !matches!(kind, ItemKind::Mark | ItemKind::Mail)
     }
 
     async fn deliver(&self, item: &OutboxItem, _: Timestamp) -> Result<(), SinkError> {
-        self.write(item).await.map_err(|error| SinkError::Down(error.to_string()))
+        self.put(&item.id, &envelope(item)).await
     }
 }

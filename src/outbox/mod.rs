@@ -8,7 +8,10 @@
 //! Enqueued exactly once, delivered at least once: receivers tell repeats by the item's id.
 
 pub mod directory;
+pub mod mail;
+mod mail_text;
 pub mod marks;
+mod smtp;
 pub mod webhook;
 
 use std::collections::BTreeMap;
@@ -35,9 +38,11 @@ use crate::follow_up::Refused;
 use crate::follow_up::retry::retry_after;
 use crate::model::time::Timestamp;
 use crate::outbox::directory::Directory;
+use crate::outbox::mail::Mails;
 use crate::outbox::marks::IamManager;
 use crate::outbox::marks::Own;
 use crate::outbox::webhook::Webhook;
+use crate::pin::links::Links;
 use crate::records::Records;
 use crate::records::RecordsError;
 use crate::records::follow_ups::OutboxItem;
@@ -104,34 +109,58 @@ pub enum SetUp {
         /// Which file.
         path: PathBuf,
     },
-    /// The HTTP client cannot be set up.
-    #[error("no HTTP client: {0}")]
+    /// A file that is to hold a secret is empty.
+    #[error("{path}: nothing stands in its first line")]
+    Empty {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A file that is to hold certificates holds none.
+    #[error("{path}: no certificate in PEM form")]
+    Certificate {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A client cannot be set up.
+    #[error("no HTTP or TLS client: {0}")]
     Client(String),
     /// An address is none.
     #[error("{0} is no address of a service")]
     Address(&'static str),
 }
 
+/// What the sinks work with beside their settings.
+pub struct Parts {
+    /// Where items go when no other place is named.
+    pub folder: PathBuf,
+    /// The records.
+    pub records: Arc<dyn Records>,
+    /// What makes the tokens of mailed links.
+    pub links: Links,
+    /// What mailed links begin with.
+    pub public_url: String,
+    /// The calendar.
+    pub clock: Wall,
+}
+
 type Outcome = Result<(), SinkError>;
 
 impl Outbox {
-    /// The runner with the configured sinks; `folder` is where items go when no other place is named.
-    pub fn new(
-        settings: &Settings,
-        iam: &Iam,
-        folder: PathBuf,
-        records: Arc<dyn Records>,
-        clock: Wall,
-    ) -> Result<Self, SetUp> {
+    /// The runner with the configured sinks.
+    pub fn new(settings: &Settings, iam: &Iam, parts: Parts) -> Result<Self, SetUp> {
+        let Parts { folder, records, links, public_url, clock } = parts;
         let mut sinks: Vec<Arc<dyn Sink>> = vec![];
         if let Some(url) = &settings.webhook_url {
             let secret = settings.webhook_secret_file.as_deref();
             sinks.push(Arc::new(Webhook::new(url, secret, settings.timeout)?));
         }
+        let folder = settings.directory.clone().unwrap_or(folder);
         if settings.webhook_url.is_none() || settings.directory.is_some() {
-            let folder = settings.directory.clone().unwrap_or(folder);
-            sinks.push(Arc::new(Directory::new(folder)?));
+            sinks.push(Arc::new(Directory::new(folder.clone())?));
         }
+        let mails = || Directory::new(folder);
+        let mails = Mails::new(&settings.mail, mails, Arc::clone(&records), links, public_url)?;
+        sinks.push(Arc::new(mails));
         sinks.push(match &iam.url {
             Some(url) => Arc::new(IamManager::new(url, iam.token_file.as_deref(), iam.timeout)?),
             None => Arc::new(Own::new(Registry::IamManager, Arc::clone(&records))),
@@ -332,5 +361,7 @@ fn unreachable(error: &reqwest::Error) -> SinkError {
     SinkError::Down(if error.is_timeout() { "timeout".into() } else { "no answer".into() })
 }
 
+#[cfg(test)]
+mod mail_stories;
 #[cfg(test)]
 mod stories;

@@ -18,6 +18,7 @@ use axum::routing::put;
 use serde_json::Value;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::config::mail::Mail;
 use crate::config::outbox::Iam;
 use crate::config::outbox::Outbox as Settings;
 use crate::follow_up::Direction;
@@ -30,7 +31,11 @@ use crate::model::customer::Role;
 use crate::model::ids::CallId;
 use crate::model::time::Timestamp;
 use crate::outbox::Outbox;
+use crate::outbox::Parts;
+use crate::outbox::Wall;
 use crate::outbox::webhook::signature;
+use crate::pin::links::Links;
+use crate::pin::pepper::Pepper;
 use crate::records::Enrolment;
 use crate::records::FollowUps;
 use crate::records::Records;
@@ -128,6 +133,7 @@ impl House {
                 webhook_url: None,
                 webhook_secret_file: None,
                 timeout: within,
+                mail: Mail::default(),
             },
             iam: Iam { url: None, token_file: None, timeout: within },
             folder,
@@ -138,9 +144,19 @@ impl House {
 
     fn outbox(&self) -> Outbox {
         let now = Arc::clone(&self.now);
-        let records = Arc::clone(&self.records) as Arc<dyn Records>;
         let clock = Arc::new(move || Timestamp(now.load(Ordering::SeqCst)));
-        Outbox::new(&self.settings, &self.iam, self.items(), records, clock).expect("set up")
+        Outbox::new(&self.settings, &self.iam, self.parts(clock)).expect("set up")
+    }
+
+    fn parts(&self, clock: Wall) -> Parts {
+        let pepper = Pepper::from_bytes(&[7; 32]).expect("32 bytes");
+        Parts {
+            folder: self.items(),
+            records: Arc::clone(&self.records) as Arc<dyn Records>,
+            links: Links::new(Arc::new(pepper)),
+            public_url: "https://pin.example.org".into(),
+            clock,
+        }
     }
 
     fn items(&self) -> std::path::PathBuf {
@@ -343,7 +359,7 @@ async fn a_webhook_gets_each_item_signed_and_again_until_it_takes_it() {
         assert_eq!(sent["id"].as_str(), headers["idempotency-key"].to_str().ok());
         assert_eq!(sent["kind"], "bogus_report");
     }
-    assert!(!house.items().exists(), "the webhook has it");
+    assert!(files(&house.items()).is_empty(), "the webhook has it");
 }
 
 #[tokio::test]
@@ -371,10 +387,8 @@ async fn a_short_secret_is_refused_at_the_start() {
     std::fs::write(&path, "secret").expect("written");
     house.settings.webhook_url = Some("http://127.0.0.1:9/in".into());
     house.settings.webhook_secret_file = Some(path);
-    let records = Arc::clone(&house.records) as Arc<dyn Records>;
-    let made =
-        Outbox::new(&house.settings, &house.iam, house.items(), records, Arc::new(|| Timestamp(0)));
-    assert!(made.is_err());
+    let parts = house.parts(Arc::new(|| Timestamp(0)));
+    assert!(Outbox::new(&house.settings, &house.iam, parts).is_err());
 }
 
 #[tokio::test]

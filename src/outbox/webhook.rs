@@ -56,7 +56,7 @@ impl Sink for Webhook {
     }
 
     fn takes(&self, kind: ItemKind) -> bool {
-        kind != ItemKind::Mark
+        !matches!(kind, ItemKind::Mark | ItemKind::Mail)
     }
 
     async fn deliver(&self, item: &OutboxItem, now: Timestamp) -> Result<(), SinkError> {

@@ -11,13 +11,17 @@
 //! All hashing happens on own threads of low priority, so that a burst of PIN entries cannot delay
 //! a call or a desktop, and never costs more memory than one buffer a thread (§3.9).
 
+pub mod choice;
+mod common;
 pub mod initial;
 pub mod kdf;
 pub mod lanes;
+pub mod links;
 pub mod password;
 pub mod pepper;
 pub mod vault;
 pub mod weak;
+mod web_pin;
 pub mod workers;
 
 /// Why no verdict was reached. Nothing may be counted for it (C51).

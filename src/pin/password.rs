@@ -29,9 +29,7 @@ pub fn hash(
     cost: Cost,
     password: &SecretText,
 ) -> Result<String, PinError> {
-    let salt: [u8; SALT_LEN] = rand::random();
-    let hash = digest(kdf, pepper, cost, &salt, password)?;
-    phc(pepper, cost, &salt, &hash).ok_or(PinError::Corrupt)
+    made(kdf, pepper, cost, &Said::password(pepper, &normalised(password.expose())))
 }
 
 /// Compares a password with a stored verifier, whose parameters are bounded before they are used.
@@ -41,8 +39,46 @@ pub fn verify(
     stored: &str,
     password: &SecretText,
 ) -> Result<Verdict, PinError> {
+    compared(kdf, pepper, stored, &Said::password(pepper, &normalised(password.expose())))
+}
+
+/// What somebody said or typed, ready to be hashed: for which purpose, and for whom.
+pub(super) struct Said<'a> {
+    /// The argon2 secret of the purpose.
+    pub(super) secret: &'a [u8; 32],
+    /// The text, normalised as the purpose wants it.
+    pub(super) text: &'a [u8],
+    /// What else goes into the hash, at most 32 bytes.
+    pub(super) bound_to: &'a [u8],
+}
+
+impl<'a> Said<'a> {
+    fn password(pepper: &'a Pepper, text: &'a str) -> Self {
+        Self { secret: &pepper.password_secret, text: text.as_bytes(), bound_to: &[] }
+    }
+}
+
+/// A new verifier.
+pub(super) fn made(
+    kdf: &mut Kdf,
+    pepper: &Pepper,
+    cost: Cost,
+    said: &Said<'_>,
+) -> Result<String, PinError> {
+    let salt: [u8; SALT_LEN] = rand::random();
+    let hash = digest(kdf, cost, &salt, said)?;
+    phc(pepper, cost, &salt, &hash).ok_or(PinError::Corrupt)
+}
+
+/// Compares with a stored verifier.
+pub(super) fn compared(
+    kdf: &mut Kdf,
+    pepper: &Pepper,
+    stored: &str,
+    said: &Said<'_>,
+) -> Result<Verdict, PinError> {
     let stored = Stored::parse(stored, pepper.kid()).ok_or(PinError::Corrupt)?;
-    let hash = digest(kdf, pepper, stored.cost, &stored.salt, password)?;
+    let hash = digest(kdf, stored.cost, &stored.salt, said)?;
     let equal = bool::from(stored.hash.ct_eq(&*hash));
     Ok(if equal { Verdict::Correct } else { Verdict::Wrong })
 }
@@ -54,14 +90,12 @@ pub fn dummy(pepper: &Pepper, cost: Cost) -> Result<String, PinError> {
 
 fn digest(
     kdf: &mut Kdf,
-    pepper: &Pepper,
     cost: Cost,
     salt: &[u8; SALT_LEN],
-    password: &SecretText,
+    said: &Said<'_>,
 ) -> Result<Zeroizing<[u8; HASH_LEN]>, PinError> {
-    let text = normalised(password.expose());
-    let secret = &pepper.password_secret;
-    let input = Input { secret, password: text.as_bytes(), salt, bound_to: &[] };
+    let Said { secret, text, bound_to } = *said;
+    let input = Input { secret, password: text, salt, bound_to };
     let mut hash = Zeroizing::new([0; HASH_LEN]);
     kdf.run(&input, cost, &mut *hash)?;
     Ok(hash)

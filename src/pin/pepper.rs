@@ -26,10 +26,12 @@ pub struct Pepper {
     kid: String,
     pub(super) pin_secret: [u8; 32],
     pub(super) password_secret: [u8; 32],
+    pub(super) web_pin_secret: [u8; 32],
     pub(super) table_key: [u8; 32],
     pub(super) run_key: [u8; 32],
     pub(super) initial_key: [u8; 32],
     positions_key: [u8; 32],
+    link_key: [u8; 32],
 }
 
 impl Pepper {
@@ -49,10 +51,12 @@ impl Pepper {
             kid,
             pin_secret: hmac(&pepper, &[b"countersign/argon2-pin/v1"]),
             password_secret: hmac(&pepper, &[b"countersign/argon2-password/v1"]),
+            web_pin_secret: hmac(&pepper, &[b"countersign/argon2-web-pin/v1"]),
             table_key: hmac(&pepper, &[b"countersign/pair-table/v1"]),
             run_key: hmac(&pepper, &[b"countersign/print-run/v1"]),
             initial_key: hmac(&pepper, &[b"countersign/initial-pin/v1"]),
             positions_key: hmac(&pepper, &[b"countersign/made-up-positions/v1"]),
+            link_key: hmac(&pepper, &[b"countersign/link-token/v1"]),
         })
     }
 
@@ -69,6 +73,11 @@ impl Pepper {
         let number = digest.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
         let index = u8::try_from(number % u64::from(Positions::COUNT)).unwrap_or_default();
         Positions::from_index(index).unwrap_or(Positions::FIRST)
+    }
+
+    /// What only we can say of a mailed link (P25).
+    pub(super) fn link_mac(&self, purpose: &str, id: &str) -> [u8; 32] {
+        hmac(&self.link_key, &[purpose.as_bytes(), b"\0", id.as_bytes()])
     }
 
     /// A number for the draw of questions: fixed for an account and a round.

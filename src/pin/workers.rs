@@ -21,10 +21,12 @@ use crate::pin::kdf::Cost;
 use crate::pin::lanes::Lane;
 use crate::pin::lanes::Lanes;
 use crate::pin::lanes::Limits;
+use crate::pin::links::Links;
 use crate::pin::password;
 use crate::pin::pepper::Pepper;
 use crate::pin::vault::Lock;
 use crate::pin::vault::Tag;
+use crate::pin::web_pin;
 
 /// How much hashing costs and how much of it may wait. The section `[pin]`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -176,6 +178,38 @@ impl PinWorkers {
         let work = move |kdf: &mut _| password::verify(kdf, &pepper, &stored, &password);
         let judged = self.lanes.run(Lane::Live, work).await?;
         Ok(if known { judged } else { Verdict::Wrong })
+    }
+
+    /// Makes the verifier of a new web PIN (X17). It is good for this account alone.
+    pub async fn hash_web_pin(
+        &self,
+        account: &CustomerId,
+        typed: SecretText,
+    ) -> Result<String, PinError> {
+        let (pepper, cost, account) = (Arc::clone(&self.pepper), self.cost, account.clone());
+        let work = move |kdf: &mut _| web_pin::hash(kdf, &pepper, cost, &account, &typed);
+        self.lanes.run(Lane::Enrolment, work).await
+    }
+
+    /// Judges a web PIN, letter by letter (P27). `None` does the same work and is always wrong.
+    pub async fn verify_web_pin(
+        &self,
+        account: &CustomerId,
+        stored: Option<String>,
+        typed: SecretText,
+    ) -> Result<Verdict, PinError> {
+        let known = stored.is_some();
+        let stored = stored.unwrap_or_else(|| self.dummy.password.clone());
+        let (pepper, account) = (Arc::clone(&self.pepper), account.clone());
+        let work = move |kdf: &mut _| web_pin::verify(kdf, &pepper, &stored, &account, &typed);
+        let judged = self.lanes.run(Lane::Live, work).await?;
+        Ok(if known { judged } else { Verdict::Wrong })
+    }
+
+    /// What makes and reads the tokens of mailed links.
+    #[must_use]
+    pub fn links(&self) -> Links {
+        Links::new(Arc::clone(&self.pepper))
     }
 
     /// What draws, seals and verifies initial PINs under the same pepper.

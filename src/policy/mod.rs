@@ -135,6 +135,8 @@ pub struct Profile {
     pub block: BlockRule,
     /// Whom a block stops.
     pub lanes: Lanes,
+    /// Whether an administrator's unblock waits for a second person (5.7).
+    pub second_person_unblock: bool,
     /// Who says which role the caller has.
     pub party: PartyRule,
     /// When transitional questions are asked; none: never.

@@ -25,8 +25,15 @@ use crate::policy::questions::Secrecy;
 pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// What stands at the top of a profile beside its sections.
-pub(super) const HEAD: &[&str] =
-    &["name", "number_trust", "number_age_days", "party", "lanes", "never_say"];
+pub(super) const HEAD: &[&str] = &[
+    "name",
+    "number_trust",
+    "number_age_days",
+    "party",
+    "lanes",
+    "second_person_unblock",
+    "never_say",
+];
 
 #[derive(Deserialize)]
 #[serde(default)]
@@ -36,6 +43,7 @@ pub(super) struct Head {
     pub(super) number_age_days: u16,
     pub(super) party: PartyRule,
     pub(super) lanes: Lanes,
+    pub(super) second_person_unblock: bool,
     pub(super) never_say: Vec<String>,
 }
 
@@ -47,6 +55,7 @@ impl Default for Head {
             number_age_days: 30,
             party: PartyRule::default(),
             lanes: Lanes::default(),
+            second_person_unblock: false,
             never_say: vec![],
         }
     }

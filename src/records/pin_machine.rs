@@ -144,10 +144,9 @@ pub(super) struct LinkRow {
     pub(super) mail_at: Option<i64>,
 }
 
-/// A link, and whether it was made void.
+/// A link as it is kept, to be judged.
 pub(super) struct KeptLink {
     pub(super) link: Link,
-    pub(super) void: bool,
 }
 
 impl LinkRow {
@@ -161,10 +160,11 @@ impl LinkRow {
             created: time(self.created),
             expires: time(self.expires),
             used: self.used.map(time),
+            void: self.void,
             mail: MailOutcome::from_word(&self.mail).ok_or_else(corrupt)?,
             mail_at: self.mail_at.map(time),
         };
-        Ok(KeptLink { link, void: self.void })
+        Ok(KeptLink { link })
     }
 }
 
@@ -176,12 +176,13 @@ impl KeptLink {
         account: &Account,
         now: Timestamp,
     ) -> Result<(), LinkRefused> {
-        let Self { link, void } = self;
+        let Self { link } = self;
         if link.purpose != purpose {
             Err(LinkRefused::Unknown)
         } else if link.used.is_some() {
             Err(LinkRefused::Used)
-        } else if *void || link.pin_version != account.pin_version || !of_use(purpose, account) {
+        } else if link.void || link.pin_version != account.pin_version || !of_use(purpose, account)
+        {
             Err(LinkRefused::Void)
         } else if now >= link.expires {
             Err(LinkRefused::Expired)

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::model::digits::SecretText;
 use crate::model::ids::CustomerId;
+pub use crate::model::link_purpose::LinkPurpose;
 use crate::model::sealed_pin::SealedPin;
 use crate::model::time::Timestamp;
 use crate::records::RecordsError;
@@ -111,16 +112,6 @@ pub struct Letter {
     pub expires: Timestamp,
 }
 
-/// What a mailed link is for.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LinkPurpose {
-    /// Proves the address and enables the PIN (P25).
-    Activate,
-    /// Lets a customer who forgot choose a new PIN (X18).
-    Reset,
-}
-
 /// A link to mail. Its token is never kept: it is computed from the id under the pepper.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewLink {
@@ -161,6 +152,8 @@ pub struct Link {
     pub expires: Timestamp,
     /// When it was followed.
     pub used: Option<Timestamp>,
+    /// Whether a reset, another address or a newer link made it void.
+    pub void: bool,
     /// What became of its mail, and when that was last known.
     pub mail: MailOutcome,
     /// See `mail`.
@@ -179,23 +172,6 @@ pub enum LinkRefused {
     Expired,
     /// A reset or another address made it void.
     Void,
-}
-
-impl LinkPurpose {
-    /// A stable word.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Activate => "activate",
-            Self::Reset => "reset",
-        }
-    }
-
-    /// The purpose with this word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Activate, Self::Reset].into_iter().find(|purpose| purpose.word() == word)
-    }
 }
 
 impl MailOutcome {

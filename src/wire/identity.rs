@@ -20,12 +20,24 @@ pub enum TokenRole {
     App,
     /// Runs the daemon.
     Admin,
+    /// Looks after mail: sees PIN files and stuck activations, sends links again (P29).
+    Webmaster,
+    /// Answers customers: sees PIN files, sends links again (P29).
+    Support,
 }
 
 impl TokenRole {
     /// All of them, in the order of the contract.
-    pub const ALL: [Self; 6] =
-        [Self::Agent, Self::Supervisor, Self::PinAdmin, Self::Platform, Self::App, Self::Admin];
+    pub const ALL: [Self; 8] = [
+        Self::Agent,
+        Self::Supervisor,
+        Self::PinAdmin,
+        Self::Platform,
+        Self::App,
+        Self::Admin,
+        Self::Webmaster,
+        Self::Support,
+    ];
 
     /// The word of the contract.
     #[must_use]
@@ -37,6 +49,8 @@ impl TokenRole {
             Self::Platform => "platform",
             Self::App => "app",
             Self::Admin => "admin",
+            Self::Webmaster => "webmaster",
+            Self::Support => "support",
         }
     }
 

@@ -20,6 +20,7 @@ mod leaks;
 mod load;
 mod load_desktops;
 mod lockout;
+mod mail;
 mod p01_told_means_kept;
 mod p02_power_loss;
 mod p03_fsync_before_tell;
@@ -29,6 +30,7 @@ mod p07_desks_resume;
 mod p08_slow_desk;
 mod p11_no_secret_leaks;
 mod pin_generate;
+mod pins;
 #[path = "../servers/postgres.rs"]
 mod postgres;
 mod promises;
@@ -40,5 +42,7 @@ mod rows;
 mod secrets;
 mod sip;
 mod sip_messages;
+#[path = "../servers/smtp.rs"]
+mod smtp_server;
 mod systemd;
 mod walkthrough;

@@ -67,14 +67,16 @@ pub(super) fn reader(path: &Path) -> Result<Connection, RecordsError> {
     Ok(db)
 }
 
-/// Moves the log into the file and empties it, so that nothing that was overwritten can be read in it
-/// any more. Waits for readers of other processes; `false` where they take too long.
-pub(super) fn empty_log(path: &Path) -> Result<bool, RecordsError> {
+/// Takes the log into the file and cuts it off: what was overwritten is not left behind in it.
+pub(super) fn cut_log(path: &Path) -> Result<(), RecordsError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.busy_timeout(BUSY_WAIT)?;
-    db.pragma_update(None, "synchronous", "FULL")?;
     let busy: bool = db.query_one("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
-    Ok(!busy)
+    if busy {
+        Err(RecordsError::Unavailable("the file is read all the time".into()))
+    } else {
+        Ok(())
+    }
 }
 
 fn migrate(db: &Connection) -> Result<(), RecordsError> {

@@ -72,6 +72,15 @@ impl SqliteRecords {
         Self::start(path, |_| Ok(()))
     }
 
+    /// Leaves nothing behind in the log of what was destroyed. What stays is overwritten in time.
+    async fn cut_log(&self) {
+        let path = self.path.clone();
+        let cut = tokio::task::spawn_blocking(move || file::cut_log(&path)).await;
+        if !matches!(cut, Ok(Ok(()))) {
+            tracing::warn!("the log of the record file could not be cut off; it will be in time");
+        }
+    }
+
     fn start(
         path: &Path,
         first: impl FnOnce(&rusqlite::Connection) -> Result<(), RecordsError>,

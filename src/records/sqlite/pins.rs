@@ -1,7 +1,6 @@
 //! [`PinRecords`] on the threads of a file.
 
 use async_trait::async_trait;
-use tracing::warn;
 
 use crate::model::digits::SecretText;
 use crate::model::ids::CustomerId;
@@ -25,7 +24,6 @@ use crate::records::pins::NewLink;
 use crate::records::pins::PinFile;
 use crate::records::pins::UnblockAsked;
 use crate::records::sqlite::SqliteRecords;
-use crate::records::sqlite::file;
 use crate::records::sqlite::initials;
 use crate::records::sqlite::links;
 use crate::records::sqlite::pin_files;
@@ -78,14 +76,7 @@ impl PinRecords for SqliteRecords {
 
     async fn printed(&self, batch: BatchId, letters: u64, by: By) -> Answer<()> {
         self.threads.write(move |db| initials::printed(db, batch, letters, &by)).await?;
-        // The file has zeros in the place of the key; the log still has what was there before.
-        let path = self.path.clone();
-        match self.threads.read_long(move |_| file::empty_log(&path)).await {
-            Ok(true) => {}
-            // Printed is printed. The log is emptied when it is full, at the latest when all is closed.
-            Ok(false) => warn!("the log of the records could not be emptied yet: somebody reads"),
-            Err(error) => warn!(%error, "the log of the records could not be emptied yet"),
-        }
+        self.cut_log().await;
         Ok(())
     }
 
