@@ -50,7 +50,7 @@ pub struct One {
     /// The customer's id
     id: String,
     /// Why; stands in the audit
-    #[arg(long)]
+    #[arg(long, default_value = "on the command line")]
     reason: String,
     /// Who you are in the audit, instead of the name you are signed in with
     #[arg(long)]
@@ -63,7 +63,7 @@ pub struct HintArgs {
     #[command(flatten)]
     one: One,
     /// Over what you tell it
-    #[arg(long)]
+    #[arg(long, default_value = "verified-address")]
     channel: Over,
 }
 

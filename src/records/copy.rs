@@ -191,7 +191,7 @@ const fn numbered(name: &'static str, column: &'static str) -> Table {
 }
 
 /// Everything that is a record, whatever is referred to first.
-pub(super) static TABLES: [Table; 17] = [
+pub(super) static TABLES: [Table; 23] = [
     table("customers", "id"),
     table("numbers", "customer, place"),
     table("facts", "customer, key"),
@@ -209,6 +209,12 @@ pub(super) static TABLES: [Table; 17] = [
     table("profiles", "hash"),
     table("letter_codes", "customer"),
     table("call_references", "reference"),
+    numbered("pin_batches", "id"),
+    table("initial_pins", "customer"),
+    table("pin_files", "customer"),
+    table("pin_links", "id"),
+    numbered("repairs", "id"),
+    table("subjects", "customer"),
 ];
 
 /// What goes from source to target.

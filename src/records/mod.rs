@@ -7,6 +7,8 @@ pub mod audit;
 mod conformance;
 #[cfg(test)]
 mod conformance_follow_ups;
+#[cfg(test)]
+mod conformance_pins;
 pub mod copy;
 #[cfg(test)]
 mod copy_stories;

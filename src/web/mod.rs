@@ -1,6 +1,9 @@
 //! The pages, served by the daemon itself: plain modules, no build step, nothing from elsewhere.
 //! Beside them the descriptions of REST and of the desktop socket, for integrators (contract §10).
 
+use std::future::Ready;
+use std::future::ready;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
@@ -33,12 +36,15 @@ pub fn pages() -> Router {
     Router::new()
         .route("/openapi.json", get(|| async { described(OPENAPI) }))
         .route("/asyncapi.json", get(|| async { described(ASYNCAPI) }))
-        .route("/", get(|headers: HeaderMap| async move { asset("index.html", &headers) }))
-        .route(
-            "/supervisor",
-            get(|headers: HeaderMap| async move { asset("supervisor.html", &headers) }),
-        )
+        .route("/", get(page("index.html")))
+        .route("/supervisor", get(page("supervisor.html")))
+        .route("/admin", get(page("admin.html")))
+        .route("/activate", get(page("activate.html")))
         .route("/assets/{*path}", get(file))
+}
+
+fn page(name: &'static str) -> impl Fn(HeaderMap) -> Ready<Response> + Clone {
+    move |headers| ready(asset(name, &headers))
 }
 
 async fn file(Path(path): Path<String>, headers: HeaderMap) -> Response {
@@ -123,7 +129,7 @@ mod tests {
 
     #[test]
     fn p13_a_page_says_what_it_may_do_and_is_not_sent_twice() {
-        for page in ["index.html", "supervisor.html"] {
+        for page in ["index.html", "supervisor.html", "admin.html", "activate.html"] {
             says_what_it_may_do(page);
         }
     }

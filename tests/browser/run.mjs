@@ -1,14 +1,19 @@
 // The agent desktop: first its pure modules (unit/), then in a real browser.
 // Browser part one: the page against a scripted server (mock.mjs). Part two, with COUNTERSIGN_URL and COUNTERSIGN_TOKEN set: the page against a real daemon.
+// Part three, with COUNTERSIGN_BIN set to the program: PINs, with a daemon and a mail server that it starts itself.
 // `node run.mjs WORD…` runs the browser stories whose names hold a WORD. Prints one `ok name` or `not ok name` line a test and ends with `N passed, N failed`.
 import { existsSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { run as runUnits } from "node:test";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { startAdminMock } from "./admin-mock.mjs";
 import { liveTests } from "./live.mjs";
+import { livePinTests, startPinWorld } from "./live-pins.mjs";
 import { startMock } from "./mock.mjs";
 import { pageTests } from "./page.mjs";
+import { activateTests } from "./page-activate.mjs";
+import { adminTests } from "./page-admin.mjs";
 import { supervisorTests } from "./supervisor.mjs";
 import { startSupervisorMock } from "./supervisor-mock.mjs";
 
@@ -108,9 +113,23 @@ try {
     await story(browser, name, run, options);
   }
   board.close();
-  const { COUNTERSIGN_URL: url, COUNTERSIGN_TOKEN: token } = process.env;
+  const maintenance = await startAdminMock();
+  for (const [name, run, options] of [...adminTests(maintenance, SHOTS), ...activateTests(maintenance, SHOTS)]) {
+    maintenance.clear();
+    await story(browser, name, run, options);
+  }
+  maintenance.close();
+  const { COUNTERSIGN_URL: url, COUNTERSIGN_TOKEN: token, COUNTERSIGN_BIN: program } = process.env;
   if (url && token)
     for (const [name, run, options] of liveTests(url, token, SHOTS)) await story(browser, name, run, options);
+  if (program) {
+    const world = await startPinWorld(program);
+    try {
+      for (const [name, run, options] of livePinTests(world, SHOTS)) await story(browser, name, run, options);
+    } finally {
+      await world.close();
+    }
+  }
 } finally {
   await browser.close();
 }

@@ -353,7 +353,7 @@ impl Switch {
         let world = Arc::new(World {
             records: Arc::new(records),
             sessions: Arc::new(sessions),
-            pins,
+            pins: Arc::new(pins),
             hub: Hub::new(1, 4096),
             guard: Arc::new(Guard::new(rules, [7; 32])),
             clock,

@@ -13,7 +13,6 @@ use countersign::pin::pepper::Pepper;
 use countersign::pin::workers::PinParams;
 use countersign::pin::workers::PinWorkers;
 use countersign::records::PinRecords;
-use countersign::records::Records;
 use countersign::records::pins::LinkPurpose;
 use countersign::records::sqlite::SqliteRecords;
 use serde_json::Value;

@@ -203,7 +203,8 @@ fn contract_10_every_route_is_described_and_answers_so() {
         sources.iter().flat_map(|source| routes(&production(source))).collect();
     // Pages are for people.
     let pages = BTreeSet::from(
-        ["/", "/supervisor", "/assets/{*path}"].map(|path| (path.to_owned(), "get".to_owned())),
+        ["/", "/supervisor", "/admin", "/activate", "/assets/{*path}"]
+            .map(|path| (path.to_owned(), "get".to_owned())),
     );
     assert_eq!(served.difference(&pages).cloned().collect::<BTreeSet<_>>(), described);
 

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
+use std::time::Instant;
 
 use serde_json::Value;
 use serde_json::json;
@@ -43,8 +44,15 @@ struct Frames {
 
 #[derive(Default)]
 struct Seen {
-    texts: Vec<String>,
+    frames: Vec<Arc<Frame>>,
     closed: Option<u16>,
+}
+
+/// Read once, when it comes: a busy desktop is looked at very often.
+struct Frame {
+    text: String,
+    json: Value,
+    came: Instant,
 }
 
 impl Desktop {
@@ -97,33 +105,31 @@ impl Desktop {
 
     /// Every frame so far.
     pub(crate) fn frames(&self) -> Vec<Value> {
-        self.frames.read().texts.iter().map(|text| parsed(text)).collect()
+        self.seen_from(0).iter().map(|frame| frame.json.clone()).collect()
     }
 
     /// Everything so far as it came over the wire.
     pub(crate) fn text(&self) -> String {
-        self.frames.read().texts.join("\n")
+        self.seen_from(0).iter().map(|frame| frame.text.as_str()).collect::<Vec<_>>().join("\n")
     }
 
     /// The newest `seq`.
     pub(crate) fn seq(&self) -> u64 {
-        self.frames().iter().filter_map(|frame| frame["seq"].as_u64()).max().unwrap_or_default()
+        let frames = self.seen_from(0);
+        frames.iter().filter_map(|frame| frame.json["seq"].as_u64()).max().unwrap_or_default()
     }
 
     /// The first frame that fits, when it has come.
     #[track_caller]
     pub(crate) fn frame(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        self.until(what, || self.frames().into_iter().find(|frame| fits(frame)))
+        self.first(what, |frame| fits(frame).then(|| frame.clone())).0
     }
 
     /// Every state of a call so far.
     pub(crate) fn states_of(&self, platform_call_id: &str) -> Vec<Value> {
-        let calls = self.frames().into_iter().flat_map(|frame| match frame["type"].as_str() {
-            Some("call") => vec![frame["call"].clone()],
-            Some("snapshot") => frame["calls"].as_array().cloned().unwrap_or_default(),
-            _ => vec![],
-        });
-        calls.filter(|call| call["platform_call_id"] == platform_call_id).collect()
+        let frames = self.seen_from(0);
+        let calls = frames.iter().flat_map(|frame| calls_in(&frame.json));
+        calls.filter(|call| call["platform_call_id"] == platform_call_id).cloned().collect()
     }
 
     /// The first state of a call that fits, when it has come.
@@ -134,7 +140,22 @@ impl Desktop {
         what: &str,
         fits: impl Fn(&Value) -> bool,
     ) -> Value {
-        self.until(what, || self.states_of(platform_call_id).into_iter().find(|call| fits(call)))
+        self.came(platform_call_id, what, fits).0
+    }
+
+    /// The same, and when it came.
+    #[track_caller]
+    pub(crate) fn came(
+        &self,
+        platform_call_id: &str,
+        what: &str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> (Value, Instant) {
+        self.first(what, |frame| {
+            let mut calls =
+                calls_in(frame).filter(|call| call["platform_call_id"] == platform_call_id);
+            calls.find(|call| fits(call)).cloned()
+        })
     }
 
     /// The code with which the daemon closed, when it has.
@@ -143,16 +164,31 @@ impl Desktop {
         self.until("the socket is closed", || self.frames.read().closed)
     }
 
+    fn seen_from(&self, first: usize) -> Vec<Arc<Frame>> {
+        self.frames.read().frames.iter().skip(first).cloned().collect()
+    }
+
+    /// What is looked for in the first frame that has it, and when that frame came.
     #[track_caller]
-    fn until<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
+    fn first<T>(&self, what: &str, look: impl Fn(&Value) -> Option<T>) -> (T, Instant) {
+        let mut looked_at = 0;
+        self.until(what, || {
+            let new = self.seen_from(looked_at);
+            looked_at += new.len();
+            new.iter().find_map(|frame| Some((look(&frame.json)?, frame.came)))
+        })
+    }
+
+    #[track_caller]
+    fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let turns = PATIENCE.as_millis() / 100;
         for _ in 0..turns {
             if let Some(found) = look() {
                 return found;
             }
             let seen = self.frames.read();
-            let count = (seen.texts.len(), seen.closed);
-            let unchanged = |seen: &mut Seen| (seen.texts.len(), seen.closed) == count;
+            let count = (seen.frames.len(), seen.closed);
+            let unchanged = |seen: &mut Seen| (seen.frames.len(), seen.closed) == count;
             let waited =
                 self.frames.changed.wait_timeout_while(seen, Duration::from_millis(100), unchanged);
             drop(waited.expect("no thread panics here"));
@@ -194,7 +230,11 @@ fn converse(mut socket: WebSocket<TcpStream>, frames: &Frames, requested: &mpsc:
             Err(mpsc::TryRecvError::Empty) => {}
         }
         match socket.read() {
-            Ok(Message::Text(text)) => frames.change(|seen| seen.texts.push(text.to_string())),
+            Ok(Message::Text(text)) => {
+                let came = Instant::now();
+                let frame = Frame { text: text.to_string(), json: parsed(&text), came };
+                frames.change(|seen| seen.frames.push(Arc::new(frame)));
+            }
             Ok(Message::Close(with)) => {
                 frames
                     .change(|seen| seen.closed = Some(with.map_or(1005, |with| with.code.into())));
@@ -208,6 +248,14 @@ fn converse(mut socket: WebSocket<TcpStream>, frames: &Frames, requested: &mpsc:
             drop(socket.send(Message::text(r#"{"type":"ping"}"#)));
         }
     }
+}
+
+/// The states of calls in a frame.
+fn calls_in(frame: &Value) -> impl Iterator<Item = &Value> {
+    let kind = frame["type"].as_str();
+    let one = (kind == Some("call")).then(|| &frame["call"]);
+    let all = frame["calls"].as_array().filter(|_| kind == Some("snapshot"));
+    one.into_iter().chain(all.into_iter().flatten())
 }
 
 fn parsed(text: &str) -> Value {
