@@ -43,6 +43,7 @@ use crate::records::pins::NewLink;
 use crate::records::pins::PinRecords;
 use crate::records::sqlite::SqliteRecords;
 
+#[expect(dead_code, reason = "nodes of a cluster are somebody else's")]
 #[path = "../../tests/servers/certificates.rs"]
 mod certificates;
 #[path = "../../tests/servers/smtp.rs"]
