@@ -4,6 +4,7 @@
 mod checkpoints;
 mod nodes;
 mod outbound;
+mod pins;
 mod prepare;
 mod reception;
 mod shared;
@@ -31,12 +32,14 @@ use crate::api::elsewhere::Others;
 use crate::api::health::Readiness;
 use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
-use crate::api::pins::PinParts;
-use crate::api::stats::Alarms;
 use crate::app::checkpoints::Checkpoints;
 use crate::app::nodes::Nodes;
 use crate::app::nodes::NodesParts;
 use crate::app::outbound::OutboundCalls;
+use crate::app::pins::alarms;
+use crate::app::pins::counted;
+use crate::app::pins::pin_desk;
+use crate::app::pins::pin_routes;
 pub use crate::app::prepare::Prepared;
 pub use crate::app::prepare::Stores;
 pub use crate::app::prepare::prepare;
@@ -60,16 +63,11 @@ use crate::files;
 use crate::health::Backends;
 use crate::lifecycle;
 use crate::lifecycle::Stops;
-use crate::limits;
-use crate::maintenance;
-use crate::maintenance::desk::Desk;
-use crate::maintenance::generate::Generation;
 use crate::model::ids::NodeId;
 use crate::model::time::Timestamp;
 use crate::outbox::Outbox;
 use crate::outbox::Parts;
 use crate::pin::links::Links;
-use crate::pin::workers::PinWorkers;
 use crate::platform::Entry;
 use crate::platform::http::Platforms;
 use crate::platform::http::Rules;
@@ -84,7 +82,6 @@ use crate::push::session::SessionLimits;
 use crate::push::socket::DesktopLimits;
 use crate::push::socket::DesktopParts;
 use crate::push::socket::Desktops;
-use crate::records::PinRecords;
 use crate::records::Records;
 use crate::sessions::Sessions;
 use crate::sessions::shared::Node;
@@ -92,7 +89,6 @@ use crate::sip::agent::Advertised;
 use crate::sip::agent::AgentConfig;
 use crate::sip::agent::TrunkRule;
 use crate::sip::agent::UserAgent;
-use crate::stats;
 use crate::stats::Shared as Stats;
 use crate::telemetry;
 use crate::web;
@@ -282,67 +278,6 @@ fn outbound_routes(
             queues: config.queues.clone(),
             handed_over_max: config.sip.handed_over_max,
         }),
-    })
-}
-
-/// PIN maintenance over the daemon's own stores.
-fn pin_desk(
-    prepared: &Prepared,
-    (records, pins): (&Arc<dyn Records>, &Arc<PinWorkers>),
-    (wall, tasks, stops): Around<'_>,
-) -> Arc<Desk> {
-    let rules = prepared.pin_rules();
-    let kept = Arc::clone(records) as Arc<dyn PinRecords>;
-    let generation = Generation::new(
-        Arc::clone(&kept),
-        pins.initials(),
-        rules.initial_ttl,
-        Arc::clone(wall),
-        tasks.clone(),
-        stops.drain.clone(),
-    );
-    let parts = maintenance::desk::Parts {
-        records: Arc::clone(records),
-        pins: kept,
-        workers: Arc::clone(pins),
-        generation,
-        rules,
-        wall: Arc::clone(wall),
-    };
-    Arc::new(Desk::new(parts, rand::random()))
-}
-
-fn pin_routes(config: &Config, tokens: &Arc<Tokens>, desk: &Arc<Desk>) -> axum::Router {
-    let proxies = config.http.proxies.clone();
-    crate::api::pins::routes(PinParts {
-        tokens: Arc::clone(tokens) as Arc<dyn Doorkeeper>,
-        desk: Arc::clone(desk),
-        proxies: Arc::new(move |peer| proxies.iter().any(|proxy| proxy.contains(peer))),
-    })
-}
-
-/// Told when somebody asks for metrics.
-fn counted(desk: &Arc<Desk>) -> Arc<dyn Fn() + Send + Sync> {
-    let desk = Arc::clone(desk);
-    Arc::new(move || desk.wanted())
-}
-
-/// What the limits and PIN maintenance have to tell supervisors.
-fn alarms(guard: Arc<Guard>, desk: Arc<Desk>, clock: Clock) -> Alarms {
-    Arc::new(move |_| {
-        desk.wanted();
-        let alarms = guard.alarms(clock.now()).into_iter();
-        let told = |alarm: limits::Alarm| stats::Alarm {
-            kind: alarm.kind.word().to_owned(),
-            since: alarm.since,
-            detail: alarm.detail,
-        };
-        let of_pins = desk.alerts().into_iter().map(|alert| stats::Alarm {
-            kind: alert.code.to_owned(),
-            since: alert.since,
-            detail: alert.message,
-        });
-        alarms.map(told).chain(of_pins).collect()
     })
 }
 
