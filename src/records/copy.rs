@@ -201,6 +201,7 @@ pub(super) static TABLES: [Table; 23] = [
     table("call_results", "call, customer"),
     table("calls", "id"),
     table("audit", "number"),
+    table("subjects", "customer"),
     table("occasions", "call, kind"),
     numbered("jobs", "id"),
     numbered("outbox", "place"),
@@ -214,7 +215,6 @@ pub(super) static TABLES: [Table; 23] = [
     table("pin_files", "customer"),
     table("pin_links", "id"),
     numbered("repairs", "id"),
-    table("subjects", "customer"),
 ];
 
 /// What goes from source to target.

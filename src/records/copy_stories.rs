@@ -20,7 +20,6 @@ use crate::records::CallRecord;
 use crate::records::CallResult;
 use crate::records::Enrolment;
 use crate::records::FollowUps;
-use crate::records::PinRecords;
 use crate::records::Records;
 use crate::records::Settlement;
 use crate::records::audit;
