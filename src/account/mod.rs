@@ -434,6 +434,11 @@ mod tests {
         assert!(account.abandoned.len() <= Account::ABANDONED_KEPT);
     }
 
+    /// The old PIN is void: what was counted against it goes with it.
+    fn changes_pin(event: &E) -> bool {
+        matches!(event, E::PinEnrolled | E::PinChosen | E::PinReset | E::SecurityReset)
+    }
+
     fn any_event() -> impl Strategy<Value = E> {
         prop_oneof![
             Just(E::EntryCorrect),
@@ -551,12 +556,12 @@ mod tests {
                     prop_assert!(allowed);
                 }
                 if account.pin_wrong_streak < before.pin_wrong_streak {
-                    let allowed = matches!(event, E::EntryCorrect | E::PinEnrolled | E::SecurityReset);
-                    prop_assert!(allowed);
+                    prop_assert!(event == E::EntryCorrect || changes_pin(&event));
                 }
                 if before.reset_required && !account.reset_required {
-                    prop_assert!(matches!(event, E::PinEnrolled | E::SecurityReset));
+                    prop_assert!(changes_pin(&event));
                 }
+                prop_assert!(account.initialized || !account.enabled, "P21");
                 if before.compensated && !account.compensated {
                     prop_assert_eq!(&event, &E::SecurityReset);
                 }

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod body;
 pub mod calls;
 pub mod customer;
+mod customers;
 pub mod elsewhere;
 pub mod error;
 pub mod events;

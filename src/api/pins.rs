@@ -2,13 +2,14 @@
 //!
 //! | route | role | answer |
 //! | --- | --- | --- |
+//! | `GET`, `PUT /v1/customers/{id}` | `pin_admin` | 200, the record; another address is a reset (P17) |
 //! | `GET /v1/customers/{id}/pin?reason=` | all four | 200, the PIN file; the look is audited first |
 //! | `POST /v1/customers/{id}/pin:reset`, `:generate`, `:unblock` | `pin_admin` | 200, the PIN file; 202 where an unblock waits |
 //! | `POST /v1/customers/{id}/pin:resend` | all four | 200, the PIN file |
 //! | `POST /v1/customers/{id}/pin:hint` | `pin_admin` | 200 `{"hint"}` (X19) |
 //! | `POST /v1/customers/{id}/web-pin:verify` | app | 200 `{"result"}` |
-//! | `GET /v1/pins` | all four | 200, the estate, alerts, generation |
-//! | `GET /v1/pins/stuck` | all four | 200, activations that wait |
+//! | `GET /v1/pins` | all but `support` | 200, the estate, alerts, generation |
+//! | `GET /v1/pins/stuck` | all but `support` | 200, activations that wait |
 //! | `POST /v1/pins:generate`, `:stop` | `pin_admin` | 202, the generation |
 //!
 //! All four: `pin_admin`, `admin`, `webmaster`, `support` (P29).
@@ -34,6 +35,7 @@ use serde_json::Value;
 
 use crate::api::body::Json;
 use crate::api::body::holder;
+use crate::api::customers;
 use crate::api::error::ApiError;
 use crate::api::error::json;
 use crate::api::pin_public;
@@ -53,10 +55,12 @@ use crate::wire::identity::Identity;
 use crate::wire::identity::TokenRole;
 
 /// Who may do everything about PINs.
-const MAY_CHANGE: &[TokenRole] = &[TokenRole::PinAdmin, TokenRole::Admin];
+pub(super) const MAY_CHANGE: &[TokenRole] = &[TokenRole::PinAdmin, TokenRole::Admin];
 /// Who may look, and send a link again (P29).
 const MAY_LOOK: &[TokenRole] =
     &[TokenRole::PinAdmin, TokenRole::Admin, TokenRole::Webmaster, TokenRole::Support];
+/// Who may look at the estate: not support, who answers one customer at a time (P29).
+const MAY_WATCH: &[TokenRole] = &[TokenRole::PinAdmin, TokenRole::Admin, TokenRole::Webmaster];
 /// What those may do who may not change.
 const ACTIONS_OF_LOOKERS: &[&str] = &["resend"];
 
@@ -74,6 +78,7 @@ pub struct PinParts {
 /// The routes, to be merged with the others.
 pub fn routes(parts: PinParts) -> Router {
     Router::new()
+        .route("/v1/customers/{id}", get(customers::show).put(customers::change))
         .route("/v1/customers/{id}/pin", get(look))
         .route("/v1/customers/{id}/pin:reset", post(reset))
         .route("/v1/customers/{id}/pin:generate", post(generate_one))
@@ -253,7 +258,7 @@ async fn estate(State(parts): State<PinParts>, headers: HeaderMap) -> Result<Res
         alerts: Vec<Alert>,
         generation: Option<Progress>,
     }
-    holder(&*parts.tokens, &headers, MAY_LOOK).await?;
+    holder(&*parts.tokens, &headers, MAY_WATCH).await?;
     let estate = parts.desk.estate().await?;
     let shown = Shown {
         estate,
@@ -279,7 +284,7 @@ async fn stuck(
     struct Shown {
         stuck: Vec<Stuck>,
     }
-    let identity = holder(&*parts.tokens, &headers, MAY_LOOK).await?;
+    let identity = holder(&*parts.tokens, &headers, MAY_WATCH).await?;
     let limit = asked.ok().map(|Query(asked)| asked.limit.unwrap_or(50));
     let limit = limit.filter(|limit| (1..=STUCK_MAX).contains(limit)).ok_or_else(|| {
         ApiError::bad("invalid_query", format!("limit is 1 to {STUCK_MAX}; nothing else is read"))
@@ -312,7 +317,7 @@ async fn stop(State(parts): State<PinParts>, headers: HeaderMap) -> Result<Respo
     Ok(answer(StatusCode::ACCEPTED, &Generating { generation }))
 }
 
-fn customer(id: String) -> Result<CustomerId, ApiError> {
+pub(super) fn customer(id: String) -> Result<CustomerId, ApiError> {
     CustomerId::try_from(id).map_err(|_| Refused::NoSuchCustomer.into())
 }
 

@@ -67,7 +67,7 @@ enum Command {
     /// Customer records
     #[command(subcommand)]
     Customer(customer::CustomerCommand),
-    /// PINs: initial ones and their letters, what became of them, reset, hint, unblock
+    /// PINs: initial ones and their letters; what became of one, reset, hint, unblock
     #[command(subcommand)]
     Pin(pin::PinCommand),
     /// Whole record stores

@@ -78,22 +78,22 @@ pub enum Over {
 
 /// Runs a PIN command.
 pub async fn run(common: &Common, command: PinCommand) -> anyhow::Result<u8> {
-    let (desk, json) = (|| desk(common), common.json);
+    let json = common.json;
     match command {
         PinCommand::Generate(args) => pin_generate::run(common, args).await,
         PinCommand::Letters(args) => pin_letters::run(common, args).await,
         PinCommand::Show(one) => {
-            let (id, actor) = one.who()?;
-            told(desk().await?.look(&id, &actor, &one.reason).await, json, "")
+            let (desk, (id, actor)) = (desk(common).await?, one.who()?);
+            told(desk.look(&id, &actor, &one.reason).await, json, "")
         }
         PinCommand::Reset(one) => {
-            let (id, actor) = one.who()?;
+            let (desk, (id, actor)) = (desk(common).await?, one.who()?);
             let what = "the PIN is void; a new initial PIN waits for the printer";
-            told(desk().await?.reset(&id, &actor, &one.reason).await, json, what)
+            told(desk.reset(&id, &actor, &one.reason).await, json, what)
         }
         PinCommand::Unblock(one) => {
-            let (id, actor) = one.who()?;
-            match desk().await?.unblock(&id, &actor, &one.reason).await {
+            let (desk, (id, actor)) = (desk(common).await?, one.who()?);
+            match desk.unblock(&id, &actor, &one.reason).await {
                 Ok(unblocked) => {
                     let waits = "asked for; the account stays blocked until somebody else agrees";
                     let what = if unblocked.waits { waits } else { "unblocked" };
@@ -103,12 +103,12 @@ pub async fn run(common: &Common, command: PinCommand) -> anyhow::Result<u8> {
             }
         }
         PinCommand::Hint(HintArgs { one, channel }) => {
-            let (id, actor) = one.who()?;
+            let (desk, (id, actor)) = (desk(common).await?, one.who()?);
             let channel = match channel {
                 Over::VerifiedCall => Channel::VerifiedCall,
                 Over::VerifiedAddress => Channel::VerifiedAddress,
             };
-            match desk().await?.hint(&id, channel, &actor, &one.reason).await {
+            match desk.hint(&id, channel, &actor, &one.reason).await {
                 Ok(hint) => {
                     let hint = hint.expose();
                     print(&if json {

@@ -9,4 +9,5 @@ mod gate;
 pub mod generate;
 pub mod issue;
 pub mod letters;
+pub mod record;
 pub mod view;

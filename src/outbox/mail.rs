@@ -5,6 +5,9 @@
 //! it once.
 
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::SystemTime;
 
@@ -54,6 +57,29 @@ pub struct Mails {
     domain: String,
     organisation: String,
     way: Way,
+    pause: Mutex<Pause>,
+}
+
+/// A server that is away, or hangs, is left alone for a while: each try holds up what else goes out.
+#[derive(Default)]
+struct Pause {
+    failures: u32,
+    until: Timestamp,
+}
+
+/// The longest time for which a server that is away is left alone.
+const PAUSE_MAX: Duration = Duration::from_mins(1);
+
+impl Pause {
+    fn note(&mut self, sent: &Result<MailOutcome, SinkError>, now: Timestamp) {
+        if matches!(sent, Err(SinkError::Down(_))) {
+            let seconds = 2_u64.saturating_pow(self.failures);
+            self.failures = self.failures.saturating_add(1);
+            self.until = now.after(Duration::from_secs(seconds).min(PAUSE_MAX));
+        } else {
+            *self = Self::default();
+        }
+    }
 }
 
 /// Where mails go.
@@ -117,6 +143,7 @@ impl Mails {
             domain: settings.from.domain().to_owned(),
             organisation: settings.organisation.clone(),
             way,
+            pause: Mutex::default(),
         })
     }
 
@@ -155,15 +182,23 @@ impl Mails {
         let id = message_id(item, &self.domain);
         match &self.way {
             Way::Server(server) => {
-                let from = self.from.email.clone();
+                if now < self.pause().until {
+                    return Err(SinkError::Down("it was away a moment ago".into()));
+                }
                 let message = self.message(id, &mail, now)?;
-                server.send(&from, &mail.to, &message).await
+                let sent = server.send(&self.from.email, &mail.to, &message).await;
+                self.pause().note(&sent, now);
+                sent
             }
             Way::Folder(folder) => {
                 folder.put(&item.id, &written(item, &id, &mail)).await?;
                 Ok(MailOutcome::Accepted)
             }
         }
+    }
+
+    fn pause(&self) -> MutexGuard<'_, Pause> {
+        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The mail as it goes over the wire.
@@ -333,5 +368,19 @@ mod tests {
             assert_eq!(on_file(wrong), None, "{wrong:?}");
         }
         assert_eq!(on_file(&format!("one@{}.example", "x".repeat(250))), None);
+    }
+
+    #[test]
+    fn p23_a_server_that_is_away_is_left_alone_for_longer_and_longer_up_to_a_minute() {
+        let (mut pause, now) = (Pause::default(), Timestamp(1_000));
+        let mut waits = vec![];
+        for _ in 0..40 {
+            pause.note(&Err(SinkError::Down("no word".into())), now);
+            waits.push(pause.until.since(now).as_secs());
+        }
+        assert_eq!(waits[..8], [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(waits.last(), Some(&60));
+        pause.note(&Err(SinkError::Refused("451".into())), now);
+        assert!(pause.until <= now, "it answers");
     }
 }

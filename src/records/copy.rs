@@ -191,7 +191,7 @@ const fn numbered(name: &'static str, column: &'static str) -> Table {
 }
 
 /// Everything that is a record, whatever is referred to first.
-pub(super) static TABLES: [Table; 18] = [
+pub(super) static TABLES: [Table; 23] = [
     table("customers", "id"),
     table("numbers", "customer, place"),
     table("facts", "customer, key"),
@@ -210,6 +210,11 @@ pub(super) static TABLES: [Table; 18] = [
     table("profiles", "hash"),
     table("letter_codes", "customer"),
     table("call_references", "reference"),
+    numbered("pin_batches", "id"),
+    table("initial_pins", "customer"),
+    table("pin_files", "customer"),
+    table("pin_links", "id"),
+    numbered("repairs", "id"),
 ];
 
 /// What goes from source to target.

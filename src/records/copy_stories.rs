@@ -14,6 +14,7 @@ use crate::follow_up::Rules;
 use crate::model::customer::Customer;
 use crate::model::customer::NumberOnFile;
 use crate::model::digits::SecretText;
+use crate::model::ids::CustomerId;
 use crate::model::time::Timestamp;
 use crate::records::CallRecord;
 use crate::records::CallResult;
@@ -39,6 +40,13 @@ use crate::records::copy::TABLES;
 use crate::records::copy::copy;
 use crate::records::follow_ups::JobFilter;
 use crate::records::follow_ups::Registry;
+use crate::records::pins::By;
+use crate::records::pins::Chosen;
+use crate::records::pins::Issuing;
+use crate::records::pins::LinkPurpose;
+use crate::records::pins::MailOutcome;
+use crate::records::pins::NewLink;
+use crate::records::pins::SealedInitial;
 use crate::records::postgres::PostgresRecords;
 use crate::records::server;
 use crate::records::sqlite::SqliteRecords;
@@ -236,7 +244,27 @@ async fn populated(path: &Path) -> SqliteRecords {
         CallRecord { id: call("call-1"), started_at: NOW, ended_at: Some(NOW), customer, view };
     records.save_call(record).await.expect("saved");
     records.due(Timestamp(NOW.0 + 5), 10).await.expect("read");
+    pins(&records).await;
     records
+}
+
+/// Initial PINs of everybody who has no PIN, one who registered, and one whose flags were repaired.
+async fn pins(records: &impl Records) {
+    let batch = records.batch(vec![0, 9, 255], NOW).await.expect("begun").id;
+    let seal = |_: &CustomerId, _| Ok(SealedInitial { envelope: vec![0; 47], verifier: vec![1] });
+    let (sealer, expires) = (Arc::new(seal), Timestamp(NOW.0 + 1000));
+    let issuing = Issuing { batch, sealer, expires, by: "op".into(), now: NOW };
+    let issued = records.issue_missing(issuing, None, 5000).await.expect("issued");
+    assert_eq!(issued.created, 1200);
+    let hint = Some(SecretText::new(ODD.into()));
+    let chosen = Chosen { pin: pin(1), web_pin: Some("$argon2id$web".into()), hint };
+    let (address, id_of) = (SecretText::new(ODD.into()), "many-7");
+    let link = NewLink { id: "link-7".into(), purpose: LinkPurpose::Activate, expires };
+    let registered = records.register(&id(id_of), 1, chosen, address, link, NOW).await;
+    assert!(registered.expect("answered"));
+    records.mailed("link-7", MailOutcome::Accepted, NOW).await.expect("noted");
+    let by = By { actor: "op".into(), reason: "met at import".into(), now: NOW };
+    records.repaired(&id("many-8"), by).await.expect("repaired");
 }
 
 /// What records say about everything that was put in.
@@ -253,6 +281,17 @@ async fn told(records: &impl Records) -> Vec<String> {
         told.push(format!("{:?}", records.sealed_pin(&id(name)).await.expect("read")));
         told.push(format!("{:?}", records.password_verifier(&id(name)).await.expect("read")));
     }
+    for name in ["c-1", "many-7", "many-8", "many-9"] {
+        let file = records.pin_file(&id(name)).await.expect("read").expect("there");
+        told.push(format!("{file:?} {:?}", file.hint.as_ref().map(SecretText::expose)));
+        told.push(format!("{:?}", records.web_pin(&id(name)).await.expect("read")));
+    }
+    let batches = records.unprinted().await.expect("read");
+    for batch in &batches {
+        let letters = records.letters(batch.id, None, 2000, NOW).await.expect("read");
+        told.push(format!("{batch:?} {letters:?}"));
+    }
+    told.push(format!("{:?}", records.estate(NOW, Timestamp(NOW.0 + 1)).await.expect("read")));
     told.push(format!("{:?}", records.call(&call("call-1")).await.expect("read")));
     told.push(format!("{:?}", records.jobs(JobFilter::default(), 100).await.expect("read")));
     told.push(format!("{:?}", records.outbox_counts().await.expect("read")));
@@ -274,6 +313,10 @@ async fn goes_on(records: &impl Records, copied: &Copied) {
     let occurred = Occurred { call, customer, profile, rules, at, what };
     records.follow_up(occurred).await.expect("a new job has a new number");
     let again = judged_of(records, &format!("again-{before}")).await;
+    // A print run has a number of its own too.
+    let open = records.batch(vec![1], NOW).await.expect("there").id;
+    records.close_batch(open, NOW).await.expect("closed");
+    assert!(records.batch(vec![2], NOW).await.expect("begun").id > open);
     assert!(again > 3, "an attempt's number is never given out twice: {again}");
     // Items that a node had taken before the copy are due when its claim has lapsed.
     let later = Timestamp(NOW.0 + 86_400_000 * u64::try_from(before).expect("few"));

@@ -10,6 +10,8 @@ mod conformance;
 mod conformance_audit;
 #[cfg(test)]
 mod conformance_follow_ups;
+#[cfg(test)]
+mod conformance_pins;
 pub mod copy;
 #[cfg(test)]
 mod copy_stories;

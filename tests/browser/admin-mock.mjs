@@ -72,7 +72,7 @@ export function file(id, code, over = {}) {
     history: [
       { at: at(30), actor: "pin_admin-1", what: "pin_file_viewed", detail: { reason: "the caller forgot the PIN" } },
       ...(enabled ? [{ at: at(51 * HOUR), actor: "customer", what: "pin_activated", detail: {} }] : []),
-      ...(initialized ? [{ at: at(52 * HOUR), actor: "customer", what: "pin_chosen", detail: { version: 2 } }] : []),
+      ...(initialized ? [{ at: at(52 * HOUR), actor: "customer", what: "pin_registered", detail: { pin_version: 2 } }] : []),
       { at: at(8 * 24 * HOUR), actor: "countersign", what: "letters_printed", detail: { letters: 1204 } },
     ],
     ...over,

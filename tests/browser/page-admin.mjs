@@ -50,7 +50,7 @@ function fileTests({ mock, enter, look, shot }) {
         await sees(page, '[data-date="activated"] dd', "not yet");
         await sees(page, '[data-counter="wrong_entries"] dd', "2");
         await sees(page, '[data-counter="hint"] dd', "none set");
-        await sees(page, ".history td", "Customer chose a PIN");
+        await sees(page, ".history td", "Customer registered and chose a PIN");
         await focused(page, "#file-title");
         await accessible(page);
         await clean(page);

@@ -31,6 +31,7 @@ mod p07_desks_resume;
 mod p08_slow_desk;
 mod p11_no_secret_leaks;
 mod pin_generate;
+mod pins;
 #[path = "../servers/postgres.rs"]
 mod postgres;
 mod promises;

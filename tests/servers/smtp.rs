@@ -174,25 +174,13 @@ impl Taken {
         found
     }
 
-    /// Its text as a reader sees it: quoted-printable undone.
+    /// Its parts as a reader sees them, one after the other.
     pub(crate) fn text(&self) -> String {
-        let whole = self.raw.replace("=\r\n", "");
-        let mut bytes = Vec::with_capacity(whole.len());
-        let mut rest = whole.as_bytes();
-        while let Some((first, after)) = rest.split_first() {
-            let code = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-            match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-                Some(byte) if *first == b'=' => {
-                    bytes.push(byte);
-                    rest = after.get(2..).unwrap_or_default();
-                }
-                _ => {
-                    bytes.push(*first);
-                    rest = after;
-                }
-            }
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
+        let quoted = "Content-Transfer-Encoding: quoted-printable";
+        let shown = |part: &str| {
+            if part.contains(quoted) { unquoted(part) } else { part.to_owned() }
+        };
+        self.raw.split("\r\n--").map(shown).collect()
     }
 
     /// What stands behind `#WORD=` in it.
@@ -202,6 +190,27 @@ impl Taken {
         let (_, rest) = text.split_once(&format!("#{word}=")).expect("a link in the mail");
         rest.chars().take_while(char::is_ascii_alphanumeric).collect()
     }
+}
+
+/// Undoes quoted-printable (RFC 2045 §6.7).
+fn unquoted(part: &str) -> String {
+    let whole = part.replace("=\r\n", "");
+    let mut bytes = Vec::with_capacity(whole.len());
+    let mut rest = whole.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) if *first == b'=' => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn read(path: &Path) -> Taken {

@@ -21,11 +21,15 @@ use crate::records::CustomerLine;
 use crate::records::Enrolment;
 use crate::records::Imported;
 use crate::records::RecordsError;
+use crate::records::machine::Order;
+use crate::records::pin_machine;
+use crate::records::pin_machine::Address;
 use crate::records::postgres::accounts;
 use crate::records::postgres::db::Tx;
 use crate::records::postgres::db::column;
 use crate::records::postgres::db::number;
 use crate::records::postgres::journal;
+use crate::records::postgres::pin_files;
 use crate::records::stored::from_json;
 use crate::records::stored::id;
 use crate::records::stored::json as to_json;
@@ -105,6 +109,16 @@ fn from_row(row: &Row, customer: &CustomerId) -> Result<Customer, RecordsError> 
         flags: from_json(&column::<String>(row, "flags")?, &record)?,
         facts: facts(row)?,
     })
+}
+
+/// In which language a customer is written to.
+pub(super) async fn language(
+    tx: &Tx,
+    customer: &CustomerId,
+) -> Result<Option<String>, RecordsError> {
+    let select = "SELECT language FROM customers WHERE id = $1";
+    let found = tx.row(select, &[&customer.as_str()]).await?;
+    Ok(found.map(|row| column(&row, "language")).transpose()?.flatten())
 }
 
 fn numbers(row: &Row) -> Result<Vec<NumberOnFile>, RecordsError> {
@@ -190,6 +204,14 @@ async fn import_one(
         let what = if before.is_some() { "customer_changed" } else { "customer_created" };
         journal::note(tx, now, what, None, customer, json!({}));
     }
+    if let Some(before) = &before {
+        let address = Address::of(before.email.as_ref(), row.customer.email.as_ref());
+        let enrols = address != Address::Same
+            && row.pin.is_some()
+            && row.pin != sealed_pin(tx, customer).await?;
+        let order = Order::new(customer, journal::SYSTEM, "import", None, now);
+        pin_files::another_address(tx, address, enrols, &order).await?;
+    }
     let new_pin = store_pin(tx, customer, row.pin.as_ref(), now).await?;
     let new_password = store_password(tx, customer, row.password.as_deref(), now).await?;
     Ok(match before {
@@ -211,12 +233,21 @@ async fn store_pin(
     }
     let mut account = accounts::lock(tx, customer).await?;
     let _ = account.apply(AccountEvent::PinEnrolled, BlockRule::default(), now);
-    if account.pin_version != pin.pin_version {
-        return Err(RecordsError::Unavailable(
-            "the PIN was changed by somebody else meanwhile".into(),
-        ));
-    }
+    pin_machine::sealed_for(&account, pin)?;
     accounts::store(tx, customer, &account).await?;
+    put_pin(tx, customer, pin).await?;
+    pin_files::enrolled(tx, customer, now).await?;
+    let body = json!({ "pin_version": pin.pin_version });
+    journal::note(tx, now, "pin_enrolled", None, customer, body);
+    Ok(true)
+}
+
+/// Stores the tags of a PIN; its account is the caller's business.
+pub(super) async fn put_pin(
+    tx: &Tx,
+    customer: &CustomerId,
+    pin: &SealedPin,
+) -> Result<(), RecordsError> {
     let update = "UPDATE secrets SET pin_version = $2, salt = $3, pepper_id = $4, memory_kib = $5,
         iterations = $6, nonce = $7, pair_table = $8 WHERE customer = $1";
     let SealedPin { pin_version, salt, pepper_id, memory_kib, iterations, nonce, table } = pin;
@@ -224,9 +255,8 @@ async fn store_pin(
     let iterations = i64::from(*iterations);
     let id = customer.as_str();
     tx.execute(update, &[&id, &version, salt, pepper_id, &memory_kib, &iterations, nonce, table])
-        .await?;
-    journal::note(tx, now, "pin_enrolled", None, customer, json!({ "pin_version": pin_version }));
-    Ok(true)
+        .await
+        .map(drop)
 }
 
 async fn store_password(

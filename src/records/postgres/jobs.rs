@@ -33,6 +33,7 @@ use crate::records::postgres::db::Param;
 use crate::records::postgres::db::Tx;
 use crate::records::postgres::db::column;
 use crate::records::postgres::outbox;
+use crate::records::postgres::pin_files;
 use crate::records::stored::from_json;
 use crate::records::stored::id;
 use crate::records::stored::json as to_json;
@@ -95,13 +96,14 @@ pub(super) async fn became_blocked(
     follow_up(tx, &machine::blocked_by(call, customer, at)).await.map(drop)
 }
 
-/// Ends the jobs that were to lift a block which is no more.
+/// Ends the jobs that were to lift a block which is no more, and what one person asked for.
 pub(super) async fn unblocked(
     tx: &mut Tx,
     customer: &CustomerId,
     by: &str,
     at: Timestamp,
 ) -> Result<(), RecordsError> {
+    pin_files::asked_no_more(tx, customer).await?;
     let steps = around(tx, customer).await?.ended();
     carry_out(tx, steps, &Source::lifted(customer, &Rules::default(), by, at)).await
 }

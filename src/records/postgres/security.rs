@@ -17,6 +17,7 @@ use crate::records::postgres::accounts;
 use crate::records::postgres::db::Tx;
 use crate::records::postgres::jobs;
 use crate::records::postgres::journal;
+use crate::records::postgres::pin_files;
 
 pub(super) async fn reset(tx: &mut Tx, order: &Order) -> Result<AccountAfter, RecordsError> {
     let mut account = accounts::lock(tx, &order.customer).await?;
@@ -31,6 +32,7 @@ pub(super) async fn reset(tx: &mut Tx, order: &Order) -> Result<AccountAfter, Re
         "UPDATE secrets SET pin_version = NULL, salt = NULL, pepper_id = NULL, memory_kib = NULL,
          iterations = NULL, nonce = NULL, pair_table = NULL, password = NULL WHERE customer = $1";
     tx.execute(update, &[&order.customer.as_str()]).await?;
+    pin_files::forget(tx, &order.customer, order.at).await?;
     tx.note(order.entry("security_reset", json!({ "reason": order.reason })));
     if account.blocked { unblock(tx, order).await } else { Ok(after(&account)) }
 }

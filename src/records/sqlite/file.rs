@@ -67,6 +67,18 @@ pub(super) fn reader(path: &Path) -> Result<Connection, RecordsError> {
     Ok(db)
 }
 
+/// Takes the log into the file and cuts it off: what was overwritten is not left behind in it.
+pub(super) fn cut_log(path: &Path) -> Result<(), RecordsError> {
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.busy_timeout(BUSY_WAIT)?;
+    let busy: bool = db.query_one("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
+    if busy {
+        Err(RecordsError::Unavailable("the file is read all the time".into()))
+    } else {
+        Ok(())
+    }
+}
+
 fn migrate(db: &Connection) -> Result<(), RecordsError> {
     // The write lock is taken first, so that two processes cannot migrate at the same time.
     db.execute_batch("BEGIN IMMEDIATE")?;

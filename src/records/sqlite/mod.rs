@@ -18,6 +18,7 @@ mod security;
 mod threads;
 
 use std::path::Path;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use rusqlite::ErrorCode;
@@ -57,6 +58,7 @@ const READERS: usize = 3;
 pub struct SqliteRecords {
     // Before the lock: fields drop in this order, and the writer ends before the file is free.
     threads: Threads,
+    path: PathBuf,
     _owner: Option<file::Owner>,
 }
 
@@ -73,6 +75,15 @@ impl SqliteRecords {
         Self::start(path, |_| Ok(()))
     }
 
+    /// Leaves nothing behind in the log of what was destroyed. What stays is overwritten in time.
+    async fn cut_log(&self) {
+        let path = self.path.clone();
+        let cut = tokio::task::spawn_blocking(move || file::cut_log(&path)).await;
+        if !matches!(cut, Ok(Ok(()))) {
+            tracing::warn!("the log of the record file could not be cut off; it will be in time");
+        }
+    }
+
     fn start(
         path: &Path,
         first: impl FnOnce(&rusqlite::Connection) -> Result<(), RecordsError>,
@@ -82,7 +93,8 @@ impl SqliteRecords {
         first(&writer)?;
         writer.execute_batch("COMMIT")?;
         let readers = (0..READERS).map(|_| file::reader(path)).collect::<Result<_, _>>()?;
-        Ok(Self { threads: Threads::start(writer, readers)?, _owner: None })
+        let threads = Threads::start(writer, readers)?;
+        Ok(Self { threads, path: path.to_owned(), _owner: None })
     }
 }
 

@@ -77,7 +77,9 @@ impl PinRecords for SqliteRecords {
     }
 
     async fn printed(&self, batch: BatchId, letters: u64, by: By) -> Answer<()> {
-        self.threads.write(move |db| initials::printed(db, batch, letters, &by)).await
+        self.threads.write(move |db| initials::printed(db, batch, letters, &by)).await?;
+        self.cut_log().await;
+        Ok(())
     }
 
     async fn try_initial(

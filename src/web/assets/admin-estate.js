@@ -162,7 +162,7 @@ function stuckRow({ customer, name, since, situation }, now, desk) {
       h("p", { class: "stuck-who" }, name || "Customer without a name", h("span", { class: "quiet" }, ` ${customer}`)),
       h("p", { class: "cause" }, icon(situation.code === "address_refused" ? "cross" : "half", "small"), situation.title),
     ),
-    h("p", { class: "stuck-since" }, h("time", { datetime: since, title: local(since) }, ago(now - Date.parse(since)))),
+    h("p", { class: "stuck-since" }, since && h("time", { datetime: since, title: local(since) }, ago(now - Date.parse(since)))),
     h(
       "button",
       { type: "button", class: "plain", "data-fk": `pick:${customer}`, on: { click: () => desk.pick(customer) } },

@@ -181,7 +181,7 @@ function history(file) {
     { class: "panel history", key: "history", "aria-labelledby": "history-title" },
     h("h3", { id: "history-title" }, "History", h("span", { class: "count" }, file.history.length)),
     file.history.length === 0
-      ? h("p", { class: "quiet" }, "Nothing is on record yet.")
+      ? h("p", { class: "quiet" }, file.history_read === false ? "The history cannot be read at the moment." : "Nothing is on record yet.")
       : h(
           "div",
           { class: "table-scroll", role: "region", tabindex: "0", "aria-labelledby": "history-title" },

@@ -14,10 +14,11 @@ import { ROLE_MAY } from "./admin-words.js";
  * @property {{set: boolean, may_be_told: boolean}} hint
  * @property {{second_person: boolean, asked_by: string | null, asked_at: string | null}} unblock
  * @property {{at: string, actor: string, what: string, detail?: Record<string, unknown>}[]} history
+ * @property {boolean} [history_read] whether it could be read
  */
 /** @typedef {{running: boolean, examined: number, total: number, created: number, rate: number, seconds_left: number | null, started_at: string, by: string, error: string | null}} Generation */
 /** @typedef {{estate: Record<string, number>, stuck_after_h: number, alerts: {code: string, count: number, message: string}[], generation: Generation | null}} Pins */
-/** @typedef {{customer: string, name: string, since: string, situation: Situation}} Stuck */
+/** @typedef {{customer: string, name: string, since: string | null, situation: Situation}} Stuck */
 /** @typedef {{action: string, busy: boolean, trouble: string | null, from: string | null}} Ask */
 /**
  * @typedef {object} State

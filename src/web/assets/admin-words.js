@@ -155,6 +155,7 @@ export const REFUSALS = {
   nothing_to_resend: "There is no link to mail: the customer has not registered yet, or has followed the link already.",
   hint_not_allowed: "This hint may not be told. Offer the customer a reset instead.",
   generation_runs: "A generation is running already.",
+  invalid_reason: "Give a reason of 3 to 200 characters. It is kept on record.",
   forbidden: "Your role may not do this.",
 };
 
@@ -175,30 +176,34 @@ export const ALERTS = {
 
 /** What happened, as the audit chain calls it. @type {Record<string, string>} */
 export const EVENTS = {
-  pin_file_viewed: "PIN file looked at",
-  pin_chosen: "Customer chose a PIN",
-  pin_activated: "Link followed, PIN enabled",
-  pin_reset: "PIN reset",
-  pin_enrolled: "PIN set",
-  pin_issued: "Initial PIN issued",
-  pins_issued: "Initial PINs issued",
-  pin_printed: "Letter printed",
-  letters_printed: "Letters printed",
-  pin_hint_told: "Hint told",
-  hint_told: "Hint told",
-  link_mailed: "Link mailed",
-  link_made: "Link made",
-  mail_accepted: "Mail server took the mail",
-  mail_refused: "Mail server refused the address",
-  mail_outcome: "Mail",
-  tried_early: "Tried to use the PIN before the link",
+  account_unblocked: "Unblocked",
+  attempt_reserved: "PIN asked for in a call",
+  attempt_settled: "PIN entry judged",
+  customer_changed: "Customer record changed",
+  customer_created: "Customer record came",
   email_changed: "E-mail address changed",
+  flags_repaired: "Impossible flags repaired by a reset",
+  initial_pin_issued: "Initial PIN made",
+  initial_pin_tried: "Wrong initial PIN at the registration",
+  initial_pins_issued: "Initial PINs made for all",
+  letters_printed: "Letters printed",
+  link_refused: "Link did not work",
+  pin_activated: "Link followed, PIN enabled",
+  pin_chosen_anew: "Customer chose a new PIN by a link",
+  pin_enrolled: "PIN set",
+  pin_file_viewed: "PIN file looked at",
+  pin_hint_asked: "Hint told",
+  pin_mail_accepted: "Mail server took the mail",
+  pin_mail_queued: "Link mailed",
+  pin_mail_refused: "Mail server refused the address",
+  pin_registered: "Customer registered and chose a PIN",
+  pin_reset: "PIN reset",
+  pin_tried_early: "PIN tried before the link",
+  positions_drawn: "Positions of the PIN drawn",
   unblock_asked: "Unblock asked for",
   unblocked: "Unblocked",
-  customer_unblocked: "Unblocked",
-  call_failed: "Call failed the check",
-  call_passed: "Call passed the check",
+  web_pin_verified: "Web PIN checked",
 };
 
 /** @type {Record<string, string>} */
-export const DETAILS = { reason: "Reason", code: "Why", outcome: "Outcome", channel: "To", link: "Link", version: "PIN number", call: "Call" };
+export const DETAILS = { reason: "Reason", code: "Why", outcome: "Outcome", channel: "To", link: "Link", pin_version: "PIN number", attempt: "Entry", result: "Result", purpose: "For", why: "Why", call: "Call" };

@@ -11,6 +11,8 @@ const TOKEN = "countersign.token";
 const ANSWER_WITHIN_MS = 15_000;
 /** The estate is read each second while a generation runs, else every so many seconds. */
 const QUIET_TURNS = 15;
+/** The server counts the estate every five seconds at most: it is read on for a while after a generation. */
+const AFTER_TURNS = 8;
 const STUCK_SHOWN = 50;
 const SAY_EVERY_PERCENT = 10;
 
@@ -25,6 +27,7 @@ let focusOn = "";
 let opener = "";
 let reading = false;
 let turn = 0;
+let quickTurns = 0;
 /** What was last said of a running generation. */
 let said = -1;
 /** Answers to questions of an earlier sign-in, or of an account that was left, are dropped. */
@@ -148,6 +151,7 @@ async function act(action, customer, body) {
   focusOn = "#file-title";
   const waits = answer.status === 202 || (second && answer.body.unblock?.asked_by);
   dispatch({ kind: "done", customer, file: answer.body, text: waits ? SECOND.done : ACTIONS[action]?.done });
+  quickTurns = AFTER_TURNS;
   void readEstate();
 }
 
@@ -161,6 +165,7 @@ async function start() {
     return;
   }
   focusOn = "#main";
+  quickTurns = AFTER_TURNS;
   dispatch({ kind: "done" });
   await readEstate();
   focusOn = '[data-fk="stop"]';
@@ -299,7 +304,8 @@ window.addEventListener("hashchange", () => {
 document.addEventListener("visibilitychange", () => void readEstate());
 setInterval(() => {
   turn += 1;
-  if (document.hidden || (turn % QUIET_TURNS !== 0 && !state.pins?.generation?.running)) return;
+  quickTurns = state.pins?.generation?.running ? AFTER_TURNS : Math.max(0, quickTurns - 1);
+  if (document.hidden || (turn % QUIET_TURNS !== 0 && quickTurns === 0)) return;
   void readEstate();
 }, 1000);
 

@@ -1,0 +1,93 @@
+//! `GET` and `PUT /v1/customers/{id}`: the customer record for PIN administrators. Another address is a
+//! reset of the PIN (P17).
+
+use axum::extract::FromRequest;
+use axum::extract::Path;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde::Deserializer;
+
+use crate::api::body::Json;
+use crate::api::body::holder;
+use crate::api::error::ApiError;
+use crate::api::pins::MAY_CHANGE;
+use crate::api::pins::PinParts;
+use crate::api::pins::answer;
+use crate::api::pins::customer;
+use crate::maintenance::desk::Refused;
+use crate::maintenance::record::Change;
+use crate::model::digits::SecretText;
+use crate::model::email;
+
+/// The longest name.
+const NAME_MAX: usize = 256;
+/// The longest language tag.
+const LANGUAGE_MAX: usize = 35;
+
+/// What is to change; a field that is left out stays, an address of `null` is removed.
+#[derive(Deserialize)]
+struct Changing {
+    reason: Option<String>,
+    name: Option<String>,
+    #[serde(default, deserialize_with = "some")]
+    email: Option<Option<SecretText>>,
+    language: Option<String>,
+}
+
+pub(super) async fn show(
+    State(parts): State<PinParts>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let identity = holder(&*parts.tokens, &headers, MAY_CHANGE).await?;
+    let record = parts.desk.record(&customer(id)?, identity.agent.as_str()).await?;
+    Ok(answer(StatusCode::OK, &record))
+}
+
+pub(super) async fn change(
+    State(parts): State<PinParts>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let identity = holder(&*parts.tokens, request.headers(), MAY_CHANGE).await?;
+    let Json(asked) = Json::<Changing>::from_request(request, &parts).await?;
+    let change = Change {
+        name: asked.name.map(name).transpose()?,
+        email: asked.email.map(address).transpose()?,
+        language: asked.language.map(language).transpose()?,
+    };
+    let reason = asked.reason.unwrap_or_default();
+    let actor = identity.agent.as_str();
+    let record = parts.desk.change(&customer(id)?, change, actor, &reason).await?;
+    Ok(answer(StatusCode::OK, &record))
+}
+
+fn name(name: String) -> Result<String, ApiError> {
+    let usable = (1..=NAME_MAX).contains(&name.trim().chars().count())
+        && !name.chars().any(char::is_control);
+    let message = "a name has 1 to 256 characters";
+    if usable { Ok(name) } else { Err(ApiError::bad("invalid_name", message)) }
+}
+
+fn language(tag: String) -> Result<String, ApiError> {
+    let usable = (2..=LANGUAGE_MAX).contains(&tag.len())
+        && tag.split('-').all(|part| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        });
+    let message = "write a language tag such as en or en-GB";
+    if usable { Ok(tag) } else { Err(ApiError::bad("invalid_language", message)) }
+}
+
+fn address(typed: Option<SecretText>) -> Result<Option<SecretText>, ApiError> {
+    let read = |typed: SecretText| email::parse(typed.expose()).ok_or(Refused::InvalidEmail);
+    Ok(typed.map(read).transpose()?)
+}
+
+/// A field that is there is `Some`, `null` too.
+fn some<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<SecretText>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
