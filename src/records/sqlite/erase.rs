@@ -78,6 +78,6 @@ fn empty_log(db: &Connection) -> Result<(), RecordsError> {
         return Ok(());
     }
     Err(RecordsError::Unavailable(
-        "what was removed is still in the file's log, because somebody is reading it: run `countersign records compact`".into(),
+        "what was removed is gone, and still stands in the file's log, because somebody is reading it: run `countersign records compact`".into(),
     ))
 }
