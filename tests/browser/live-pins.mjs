@@ -26,8 +26,22 @@ const MORE = 2000;
 /** A daemon of its own with a mail server beside it: files in a temporary folder, free ports. */
 export async function startPinWorld(program) {
   const folder = await mkdtemp(join(tmpdir(), "countersign-pins-"));
-  const at = (name) => join(folder, name);
   const children = [];
+  const close = async () => {
+    for (const child of children) child.kill("SIGTERM");
+    await Promise.all(children.map((child) => child.exitCode ?? child.signalCode ?? new Promise((ended) => child.once("exit", ended))));
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    return { ...(await open(program, folder, children)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function open(program, folder, children) {
+  const at = (name) => join(folder, name);
   const mails = at("mails");
   await mkdir(mails);
   const mail = await listening(
@@ -63,11 +77,6 @@ export async function startPinWorld(program) {
     mails: async () => (await readdir(mails)).filter((name) => name.endsWith(".json")).length,
     /** Calls from the customer's number, pressing the asked positions of this PIN; how its check came out. */
     call: (from, pin) => place(world, command, sip, from, pin),
-    close: async () => {
-      for (const child of children) child.kill("SIGTERM");
-      await Promise.all(children.map((child) => child.exitCode ?? new Promise((ended) => child.once("exit", ended))));
-      await rm(folder, { recursive: true, force: true });
-    },
   };
   return world;
 }

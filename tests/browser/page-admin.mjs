@@ -462,6 +462,21 @@ function doorTests({ mock, enter, look, shot }) {
       },
     ],
     [
+      "p18_where_there_is_nothing_to_do_an_administrator_is_not_told_to_ask_one",
+      async (page) => {
+        mock.files.set("7", file("7", "letter_to_print", { history: [{ at: at(5), actor: "ann", what: "initial_pin_issued", detail: { batch: 2, expires: Date.now(), version: 2, nested: { a: 1 } } }] }));
+        await enter(page);
+        await look(page, "7");
+        await sees(page, ".recommendation", "have the waiting letters printed");
+        assert.ok(!(await page.locator(".file-do").innerText()).includes("PIN administrator"));
+        const more = await page.locator(".history .more").innerText();
+        assert.match(more, /^Number: 2 · Good until: .*\d{4}/);
+        await enter(page, "support");
+        await look(page, "7");
+        await sees(page, ".file-do", "for a PIN administrator");
+      },
+    ],
+    [
       "p29_a_webmaster_sees_mail_trouble_and_resends_and_generates_nothing",
       async (page) => {
         mock.files.set("7", everything());

@@ -12,7 +12,7 @@ const number = (/** @type {number | null | undefined} */ count) => (count ?? 0).
 
 /** @param {number} part @param {number} whole */
 function share(part, whole) {
-  if (whole <= 0) return "0 %";
+  if (whole <= 0 || part === 0) return "0 %";
   const exact = (part / whole) * 100;
   if (part > 0 && exact < 0.1) return "< 0.1 %";
   return `${exact < 10 ? exact.toFixed(1) : Math.round(exact)} %`;

@@ -1,5 +1,5 @@
 // One account's PIN file: what stands, what it means, what can be done. A PIN has no place in it, and no field takes one (P26).
-import { actions, look, reached, unblockStage } from "./admin-state.js";
+import { actions, look, may, reached, unblockStage } from "./admin-state.js";
 import { ACTIONS, CHANNELS, COUNTERS, CREDENTIALS, DATES, DETAILS, EVENTS, SECOND, STANDINGS, STANDING_MEANS, STEPS } from "./admin-words.js";
 import { h } from "./h.js";
 import { icon } from "./icons.js";
@@ -10,7 +10,7 @@ import { plain } from "./words.js";
 /** @typedef {import("./admin-state.js").Ask} Ask */
 /** @typedef {import("./admin.js").Desk} Desk */
 
-/** Date and time as people here write them. @param {string | null | undefined} at */
+/** Date and time as people here write them. @param {string | number | null | undefined} at */
 export function local(at) {
   const when = at ? new Date(at) : null;
   if (when === null || Number.isNaN(when.getTime())) return "";
@@ -125,7 +125,7 @@ function doNow(state, file, desk) {
             ),
           ),
         )
-      : h("p", { class: "quiet" }, "Your role may look at this account; what to do here is for a PIN administrator."),
+      : !may(state, "reset") && h("p", { class: "quiet" }, "Your role may look at this account; what to do here is for a PIN administrator."),
   );
 }
 
@@ -209,12 +209,21 @@ function history(file) {
   );
 }
 
-/** Words and numbers of a record; what is nested is for the audit export. @param {Record<string, unknown> | undefined} detail */
+/** What is worth reading of a record, in words. @param {Record<string, unknown> | undefined} detail */
 function details(detail) {
-  return Object.entries(detail ?? {})
-    .filter(([, value]) => ["string", "number", "boolean"].includes(typeof value) && value !== "")
-    .map(([key, value]) => `${DETAILS[key] ?? plain(key)}: ${typeof value === "boolean" ? yesNo(value).toLowerCase() : String(value)}`)
+  return Object.entries(DETAILS)
+    .map(([key, name]) => [name, worded(key, detail?.[key])])
+    .filter(([, value]) => value !== "")
+    .map(([name, value]) => `${name}: ${value}`)
     .join(" · ");
+}
+
+/** @param {string} key @param {unknown} value */
+function worded(key, value) {
+  // The audit writes times as milliseconds.
+  if (key === "expires") return typeof value === "string" || typeof value === "number" ? local(value) : "";
+  if (typeof value === "boolean") return yesNo(value).toLowerCase();
+  return typeof value === "string" || typeof value === "number" ? String(value) : "";
 }
 
 /** Reason and confirmation before an action. @param {State} state @param {Ask} ask @param {Desk} desk */

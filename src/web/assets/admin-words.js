@@ -162,7 +162,7 @@ export const REFUSALS = {
 /** The states of the estate, in the order of a PIN's life: field, words, tone. @type {[string, string, string][]} */
 export const STATES = [
   ["without_initial", "No initial PIN yet", "down"],
-  ["waiting", "Letter out, not registered", "busy"],
+  ["waiting", "Initial PIN issued, not registered", "busy"],
   ["expired", "Initial PIN expired or spent", "reset"],
   ["yes_no", "Registered, link not followed", "partial"],
   ["yes_yes", "Enabled", "good"],
@@ -176,21 +176,28 @@ export const ALERTS = {
 
 /** What happened, as the audit chain calls it. @type {Record<string, string>} */
 export const EVENTS = {
+  account_blocked: "Account blocked",
   account_unblocked: "Unblocked",
   attempt_reserved: "PIN asked for in a call",
   attempt_settled: "PIN entry judged",
+  call_failed: "Call failed the check",
+  call_passed: "Call passed the check",
   customer_changed: "Customer record changed",
   customer_created: "Customer record came",
   email_changed: "E-mail address changed",
   flags_repaired: "Impossible flags repaired by a reset",
+  follow_up: "Follow-up begun",
   initial_pin_issued: "Initial PIN made",
   initial_pin_tried: "Wrong initial PIN at the registration",
   initial_pins_issued: "Initial PINs made for all",
   letters_printed: "Letters printed",
   link_refused: "Link did not work",
+  marked: "Marked for other systems",
   pin_activated: "Link followed, PIN enabled",
   pin_chosen_anew: "Customer chose a new PIN by a link",
   pin_enrolled: "PIN set",
+  pin_entry_refused: "PIN entry not correct",
+  pin_entry_without_account: "PIN asked for, none to compare with",
   pin_file_viewed: "PIN file looked at",
   pin_hint_asked: "Hint told",
   pin_mail_accepted: "Mail server took the mail",
@@ -200,10 +207,25 @@ export const EVENTS = {
   pin_reset: "PIN reset",
   pin_tried_early: "PIN tried before the link",
   positions_drawn: "Positions of the PIN drawn",
+  questions_asked: "Questions asked in a call",
   unblock_asked: "Unblock asked for",
   unblocked: "Unblocked",
   web_pin_verified: "Web PIN checked",
 };
 
-/** @type {Record<string, string>} */
-export const DETAILS = { reason: "Reason", code: "Why", outcome: "Outcome", channel: "To", link: "Link", pin_version: "PIN number", attempt: "Entry", result: "Result", purpose: "For", why: "Why", call: "Call" };
+/** What is shown of an event's particulars; the rest is for the audit export. @type {Record<string, string>} */
+export const DETAILS = {
+  reason: "Reason",
+  why: "Why",
+  code: "Why",
+  result: "Result",
+  outcome: "Outcome",
+  channel: "To",
+  purpose: "For",
+  attempt: "Entry",
+  pin_version: "PIN number",
+  version: "Number",
+  expires: "Good until",
+  letters: "Letters",
+  mark: "Mark",
+};
