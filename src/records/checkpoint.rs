@@ -145,7 +145,8 @@ impl PublicKey {
 
     /// Reads it back.
     pub fn from_text(text: &str) -> Result<Self, KeyError> {
-        let (_, kinded) = text.trim().rsplit_once('+').ok_or(KeyError::Public)?;
+        // The key itself may hold a `+`; name and id do not.
+        let kinded = text.trim().splitn(3, '+').nth(2).ok_or(KeyError::Public)?;
         let kinded = STANDARD.decode(kinded).map_err(|_| KeyError::Public)?;
         let key = kinded.strip_prefix(&[ED25519_KIND]).ok_or(KeyError::Public)?;
         let read = Self::new(key.try_into().map_err(|_| KeyError::Public)?);

@@ -182,8 +182,9 @@ impl Order {
                 }
             }
             "pwrite64" | "pwritev" if call.contains("-wal>") => {
-                let written = audit_lines(&call.replace("\\\"", "\""));
-                self.stored.extend(written.into_iter().filter(|line| !self.durable.contains(line)));
+                let page = call.replace("\\\"", "\"");
+                let written = audit_lines(&page).into_iter().chain(settled(&page));
+                self.stored.extend(written.filter(|line| !self.durable.contains(line)));
             }
             "write" | "writev" | "sendto" | "sendmsg" | "sendmmsg" if !call.starts_with("<...") => {
                 self.sent(call);
@@ -242,7 +243,7 @@ impl Order {
     }
 }
 
-/// The audit lines in a page, as `WORD CALL`, and with the result of an attempt.
+/// The audit lines in a page, as `WORD CALL`. What else they say is sealed.
 fn audit_lines(page: &str) -> Vec<String> {
     let mut lines = vec![];
     for entry in page.split(r#""what":""#).skip(1) {
@@ -254,10 +255,25 @@ fn audit_lines(page: &str) -> Vec<String> {
         };
         let call = rest.split('"').next().unwrap_or_default();
         lines.push(format!("{word} {call}"));
-        let body = rest.split('}').next().unwrap_or_default();
-        if let Some((_, result)) = body.split_once(r#""result":""#) {
-            let result = result.split('"').next().unwrap_or_default();
-            lines.push(format!("{word} {result} {call}"));
+    }
+    lines
+}
+
+/// The results in the rows of attempts in a page, as `attempt_settled RESULT CALL`. A row holds the
+/// call, the customer, some numbers, the result: `strace` writes a number's byte as four characters
+/// at the most.
+fn settled(page: &str) -> Vec<String> {
+    let mut lines = vec![];
+    for result in ["correct", "wrong"] {
+        for (at, _) in page.match_indices(result) {
+            let row: Vec<char> = page[..at].chars().rev().take(160).collect();
+            let row: String = row.into_iter().rev().collect();
+            let call = row.match_indices("01").filter_map(|(at, _)| row.get(at..at + 26));
+            let is_id =
+                |id: &&str| id.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+            lines.extend(
+                call.filter(is_id).last().map(|id| format!("attempt_settled {result} {id}")),
+            );
         }
     }
     lines
@@ -318,9 +334,9 @@ pub(crate) fn unescaped(text: &str) -> Vec<u8> {
 
 /// A verdict, its storing, its sync and its telling, as `strace` would write them.
 const STORY: [&str; 3] = [
-    r#"7 pwrite64(9</r.db-wal>, "\0\3{\"at\":1,\"what\":\"attempt_settled\",\"call\":\"01J\",\"customer\":\"1\",\"body\":{\"attempt\":1,\"result\":\"correct\"}}", 4096, 56) = 4096"#,
+    r#"7 pwrite64(9</r.db-wal>, "\0\3{\"at\":1,\"what\":\"attempt_settled\",\"call\":\"01M81BZJ3FW6K0B2FKB8N5PK0X\",\"subject\":\"7\",\"sealed\":\"4K\"}\0\17A\r01M81BZJ3FW6K0B2FKB8N5PK0X1001\2\3\6\1\3\6\1\240\370\222\30\314correct\1\240\370\222\31\1", 4096, 56) = 4096"#,
     r"7 fdatasync(9</r.db-wal>) = 0",
-    r#"8 sendto(5<TCP:[1]>, "\201~\1\2{\"type\":\"call\",\"seq\":4,\"call\":{\"id\":\"01J\",\"pin\":{\"attempt\":1,\"result\":\"correct\"}}}", 99, MSG_NOSIGNAL, NULL, 0) = 99"#,
+    r#"8 sendto(5<TCP:[1]>, "\201~\1\2{\"type\":\"call\",\"seq\":4,\"call\":{\"id\":\"01M81BZJ3FW6K0B2FKB8N5PK0X\",\"pin\":{\"attempt\":1,\"result\":\"correct\"}}}", 99, MSG_NOSIGNAL, NULL, 0) = 99"#,
 ];
 
 #[test]

@@ -66,10 +66,10 @@ fn p11_x10_x18_secrets_are_in_no_log_metric_frame_or_file() {
 }
 
 #[test]
-fn x19_no_interface_has_a_hint_to_give() {
+fn x19_no_desktop_has_a_hint_to_give() {
     let daemon = Daemon::start(&format!("customer_id,name,numbers,pin\n1001,Ann,{ANN},{PIN}\n"));
     let token = daemon.token("supervisor", "sue");
-    for path in ["/v1/calls", "/openapi.json", "/asyncapi.json"] {
+    for path in ["/v1/calls", "/asyncapi.json"] {
         let (status, answer) = daemon.ask("GET", path, &token, None);
         assert_eq!(status, 200, "{path}");
         assert!(!answer.to_string().to_lowercase().contains("hint"), "{path} gives a hint");
