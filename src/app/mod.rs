@@ -3,6 +3,7 @@
 
 mod nodes;
 mod outbound;
+mod pins;
 mod prepare;
 mod reception;
 mod shared;
@@ -30,11 +31,13 @@ use crate::api::elsewhere::Others;
 use crate::api::health::Readiness;
 use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
-use crate::api::pins::PinParts;
-use crate::api::stats::Alarms;
 use crate::app::nodes::Nodes;
 use crate::app::nodes::NodesParts;
 use crate::app::outbound::OutboundCalls;
+use crate::app::pins::alarms;
+use crate::app::pins::counted;
+use crate::app::pins::pin_desk;
+use crate::app::pins::pin_routes;
 pub use crate::app::prepare::Prepared;
 pub use crate::app::prepare::Stores;
 pub use crate::app::prepare::prepare;
@@ -58,16 +61,11 @@ use crate::files;
 use crate::health::Backends;
 use crate::lifecycle;
 use crate::lifecycle::Stops;
-use crate::limits;
-use crate::maintenance;
-use crate::maintenance::desk::Desk;
-use crate::maintenance::generate::Generation;
 use crate::model::ids::NodeId;
 use crate::model::time::Timestamp;
 use crate::outbox::Outbox;
 use crate::outbox::Parts;
 use crate::pin::links::Links;
-use crate::pin::workers::PinWorkers;
 use crate::platform::Entry;
 use crate::platform::http::Platforms;
 use crate::platform::http::Rules;
@@ -75,14 +73,13 @@ use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
 use crate::platform::sip::listener::Listener;
 use crate::platform::sip::media::Ports;
-use crate::push::Desk as Desktop;
+use crate::push::Desk;
 use crate::push::Doorkeeper;
 use crate::push::hub::Hub;
 use crate::push::session::SessionLimits;
 use crate::push::socket::DesktopLimits;
 use crate::push::socket::DesktopParts;
 use crate::push::socket::Desktops;
-use crate::records::PinRecords;
 use crate::records::Records;
 use crate::sessions::Sessions;
 use crate::sessions::shared::Node;
@@ -90,7 +87,6 @@ use crate::sip::agent::Advertised;
 use crate::sip::agent::AgentConfig;
 use crate::sip::agent::TrunkRule;
 use crate::sip::agent::UserAgent;
-use crate::stats;
 use crate::stats::Shared as Stats;
 use crate::telemetry;
 use crate::web;
@@ -281,67 +277,6 @@ fn outbound_routes(
     })
 }
 
-/// PIN maintenance over the daemon's own stores.
-fn pin_desk(
-    prepared: &Prepared,
-    (records, pins): (&Arc<dyn Records>, &Arc<PinWorkers>),
-    (wall, tasks, stops): Around<'_>,
-) -> Arc<Desk> {
-    let rules = prepared.pin_rules();
-    let kept = Arc::clone(records) as Arc<dyn PinRecords>;
-    let generation = Generation::new(
-        Arc::clone(&kept),
-        pins.initials(),
-        rules.initial_ttl,
-        Arc::clone(wall),
-        tasks.clone(),
-        stops.drain.clone(),
-    );
-    let parts = maintenance::desk::Parts {
-        records: Arc::clone(records),
-        pins: kept,
-        workers: Arc::clone(pins),
-        generation,
-        rules,
-        wall: Arc::clone(wall),
-    };
-    Arc::new(Desk::new(parts, rand::random()))
-}
-
-fn pin_routes(config: &Config, tokens: &Arc<Tokens>, desk: &Arc<Desk>) -> axum::Router {
-    let proxies = config.http.proxies.clone();
-    crate::api::pins::routes(PinParts {
-        tokens: Arc::clone(tokens) as Arc<dyn Doorkeeper>,
-        desk: Arc::clone(desk),
-        proxies: Arc::new(move |peer| proxies.iter().any(|proxy| proxy.contains(peer))),
-    })
-}
-
-/// Told when somebody asks for metrics.
-fn counted(desk: &Arc<Desk>) -> Arc<dyn Fn() + Send + Sync> {
-    let desk = Arc::clone(desk);
-    Arc::new(move || desk.wanted())
-}
-
-/// What the limits and PIN maintenance have to tell supervisors.
-fn alarms(guard: Arc<Guard>, desk: Arc<Desk>, clock: Clock) -> Alarms {
-    Arc::new(move |_| {
-        desk.wanted();
-        let alarms = guard.alarms(clock.now()).into_iter();
-        let told = |alarm: limits::Alarm| stats::Alarm {
-            kind: alarm.kind.word().to_owned(),
-            since: alarm.since,
-            detail: alarm.detail,
-        };
-        let of_pins = desk.alerts().into_iter().map(|alert| stats::Alarm {
-            kind: alert.code.to_owned(),
-            since: alert.since,
-            detail: alert.message,
-        });
-        alarms.map(told).chain(of_pins).collect()
-    })
-}
-
 fn clocks(config: &Config) -> (Clock, Wall) {
     let clock = Clock::start_ahead(config.rehearsal.clock_ahead);
     (clock, Arc::new(move || clock.wall()))
@@ -408,7 +343,7 @@ fn desktops(
     Desktops::new(DesktopParts {
         hub: Arc::clone(hub),
         doorkeeper: Arc::clone(tokens) as Arc<dyn Doorkeeper>,
-        desk: Arc::clone(reception) as Arc<dyn Desktop>,
+        desk: Arc::clone(reception) as Arc<dyn Desk>,
         origins: config.http.allowed_origins.clone(),
         limits: DesktopLimits {
             desktops_max: config.http.max_desktops,

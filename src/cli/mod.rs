@@ -4,7 +4,6 @@
 pub mod call;
 pub mod check;
 pub mod customer;
-pub mod customer_file;
 pub mod demo;
 pub mod letter_files;
 mod letter_page;
