@@ -84,9 +84,52 @@ fn state_folder() -> Result<PathBuf, FileError> {
         .or_else(|| of("XDG_STATE_HOME").map(|home| home.join("countersign")))
         .or_else(|| of("HOME").map(|home| home.join(".local/state/countersign")))
         .ok_or(FileError::NoStateFolder)?;
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-    made.map_err(|source| FileError::Io { path: folder.clone(), source })?;
+    make_folder(&folder)?;
     Ok(folder)
+}
+
+/// Where the checkpoints of the audit chain are, and what signs them.
+#[derive(Clone, Debug)]
+pub struct AuditPlaces {
+    /// The key that signs.
+    pub key: PathBuf,
+    /// The key to verify with, beside it.
+    pub public: PathBuf,
+    /// The folder of the checkpoints.
+    pub checkpoints: PathBuf,
+}
+
+impl AuditPlaces {
+    /// The configured places, else beside the records.
+    #[must_use]
+    pub fn of(config: &Config, paths: &Paths) -> Self {
+        let beside = |name: &str| paths.records.with_file_name(name);
+        let audit = &config.audit;
+        let key = audit.key_file.clone().unwrap_or_else(|| beside("audit.key"));
+        let checkpoints = audit.checkpoints.clone().unwrap_or_else(|| beside("audit-checkpoints"));
+        let mut public = key.clone().into_os_string();
+        public.push(".pub");
+        Self { key, public: public.into(), checkpoints }
+    }
+}
+
+/// Makes a folder that only its owner may read, unless it is there.
+pub fn make_folder(folder: &Path) -> Result<(), FileError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|source| FileError::Io { path: folder.to_owned(), source })
+}
+
+/// Opens a file for adding to it; one that is made is its owner's alone.
+pub fn open_to_append(path: &Path) -> io::Result<fs::File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+/// Writes a small file anew, for its owner alone.
+pub fn write_private(path: &Path, text: &str) -> Result<(), FileError> {
+    let fail = |source| FileError::Io { path: path.to_owned(), source };
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let mut file = opened.map_err(fail)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fail)
 }
 
 /// A key as it was found or made.

@@ -219,6 +219,8 @@ mod tests {
     use crate::records::Reservation;
     use crate::records::Settlement;
     use crate::records::audit::Chained;
+    use crate::records::audit::Head;
+    use crate::records::audit::Stored;
     use crate::records::follow_ups::ArchivedProfile;
     use crate::records::follow_ups::CodePair;
     use crate::records::follow_ups::JobFilter;
@@ -821,5 +823,8 @@ mod tests {
         async fn save_call(&self, _: CallRecord) -> Answered<()> { never() }
         async fn audit(&self, _: AuditEntry) -> Answered<()> { Ok(()) }
         async fn audit_from(&self, _: u64, _: usize) -> Answered<Vec<Chained>> { never() }
+        async fn audit_stored(&self, _: u64, _: usize) -> Answered<Vec<Stored>> { never() }
+        async fn audit_head(&self) -> Answered<Head> { never() }
+        async fn compact(&self) -> Answered<()> { never() }
     }
 }

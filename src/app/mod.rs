@@ -1,6 +1,7 @@
 //! Composition root: the only file that knows every module. Nothing is bound before everything has
 //! been checked.
 
+mod checkpoints;
 mod nodes;
 mod outbound;
 mod pins;
@@ -31,6 +32,7 @@ use crate::api::elsewhere::Others;
 use crate::api::health::Readiness;
 use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
+use crate::app::checkpoints::Checkpoints;
 use crate::app::nodes::Nodes;
 use crate::app::nodes::NodesParts;
 use crate::app::outbound::OutboundCalls;
@@ -73,7 +75,7 @@ use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
 use crate::platform::sip::listener::Listener;
 use crate::platform::sip::media::Ports;
-use crate::push::Desk;
+use crate::push::Desk as Desktop;
 use crate::push::Doorkeeper;
 use crate::push::hub::Hub;
 use crate::push::session::SessionLimits;
@@ -165,6 +167,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     });
     let reception = Arc::new(reception(&prepared, &world, &calls, nodes.clone()));
     let outbox = outbox(&prepared, &records, &wall, links, http_address)?;
+    let checkpoints = Checkpoints::new(&prepared, &records, &wall)?;
     let tokens = tokens(&config, &local_key, Arc::clone(&wall)).await?;
     let (sip_addresses, listeners, gauges) =
         listeners(&prepared, &stops, &tasks, clock, &reception)?;
@@ -210,6 +213,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         tasks.spawn(serving);
     }
     tasks.spawn(crate::api::server::serve(http, app, limits, tasks.clone(), stops.sockets.clone()));
+    tasks.spawn(checkpoints.run(stops.sockets.clone()));
     tasks.spawn(background(metrics, outbox, swept, stops.sockets.clone()));
     let counting = stops.sockets.clone();
     tasks.spawn(async move { desk.keep_counting(counting).await });
@@ -343,7 +347,7 @@ fn desktops(
     Desktops::new(DesktopParts {
         hub: Arc::clone(hub),
         doorkeeper: Arc::clone(tokens) as Arc<dyn Doorkeeper>,
-        desk: Arc::clone(reception) as Arc<dyn Desk>,
+        desk: Arc::clone(reception) as Arc<dyn Desktop>,
         origins: config.http.allowed_origins.clone(),
         limits: DesktopLimits {
             desktops_max: config.http.max_desktops,

@@ -1,4 +1,4 @@
-//! PIN maintenance in the daemon: the desk, its routes, and what it has to tell supervisors.
+//! Puts the PIN desk together: its stores, its routes, what it has to tell supervisors.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::api::auth::Tokens;
 use crate::api::pins::PinParts;
 use crate::api::stats::Alarms;
 use crate::app::Around;
-use crate::app::Prepared;
+use crate::app::prepare::Prepared;
 use crate::config::Config;
 use crate::effects::guarding::Guard;
 use crate::engine::clock::Clock;

@@ -1,7 +1,10 @@
-//! `countersign customer`: import, list, show, export.
+//! `countersign customer`: import, list, show, export, erase.
 
 use std::fs::File;
+use std::io::BufRead;
 use std::io::BufReader;
+use std::io::IsTerminal;
+use std::io::Read;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -22,8 +25,11 @@ use crate::maintenance::import::Goal;
 use crate::maintenance::import::Tally;
 use crate::model::customer::Customer;
 use crate::model::ids::CustomerId;
+use crate::records::pins::By;
 
 const PAGE: usize = 500;
+/// An answer is an id.
+const ANSWER_MAX: u64 = 1024;
 
 /// What to do with customer records.
 #[derive(Debug, Subcommand)]
@@ -47,6 +53,17 @@ pub enum CustomerCommand {
         /// Whose letter; a pair made before is void
         id: String,
     },
+    /// Erase a person: record, PIN, answers, jobs, views of calls; audit lines about them stay, unreadable
+    Erase {
+        /// Whom
+        id: String,
+        /// Do not ask whether it is meant
+        #[arg(long)]
+        yes: bool,
+        /// Why, for the audit chain; no name, number or address
+        #[arg(long, value_name = "TEXT", default_value = "erasure was asked for")]
+        reason: String,
+    },
 }
 
 /// Runs a customer command.
@@ -60,6 +77,9 @@ pub async fn run(common: &Common, command: CustomerCommand) -> anyhow::Result<u8
         CustomerCommand::List => list(&stores, common.json).await,
         CustomerCommand::Show { id } => show(&stores, &id, common.json).await,
         CustomerCommand::Export => export(&stores).await,
+        CustomerCommand::Erase { id, yes, reason } => {
+            erase(&stores, &id, reason, yes, common.json).await
+        }
         CustomerCommand::LetterCodes { id } => letter_codes(&stores, &id, common.json).await,
     }
 }
@@ -80,6 +100,47 @@ async fn letter_codes(stores: &Stores, id: &str, json: bool) -> anyhow::Result<u
         print(&format!("second code (they answer it):   {theirs}"));
     }
     Ok(0)
+}
+
+/// Removes a person: 0 when nothing of them is left that can be read, 1 when there is nobody.
+async fn erase(
+    stores: &Stores,
+    id: &str,
+    reason: String,
+    yes: bool,
+    json: bool,
+) -> anyhow::Result<u8> {
+    let customer: CustomerId = id.parse().context("the customer id")?;
+    if !yes && !meant(&customer)? {
+        talk("nothing was erased");
+        return Ok(1);
+    }
+    let by = By { actor: "command line".into(), reason, now: Clock::start().wall() };
+    if !stores.records.erase(&customer, by).await? {
+        talk(&format!("nothing is kept about a customer {customer}"));
+        return Ok(1);
+    }
+    if json {
+        print(&serde_json::json!({ "customer": customer, "erased": true }).to_string());
+    } else {
+        print(&format!("customer {customer} is erased; the audit chain is as it was"));
+        talk(
+            "calls that are in progress end as they are: erase again after them. Letters, backups, and items that were delivered before are out of reach.",
+        );
+    }
+    Ok(0)
+}
+
+/// Asks at the terminal.
+fn meant(customer: &CustomerId) -> anyhow::Result<bool> {
+    let input = std::io::stdin();
+    anyhow::ensure!(input.is_terminal(), "nobody is there to ask: say --yes");
+    talk(&format!(
+        "Everything about customer {customer} will be removed, also what waits to be delivered; nobody can bring it back. Their id, to go on:"
+    ));
+    let mut answer = String::new();
+    input.lock().take(ANSWER_MAX).read_line(&mut answer)?;
+    Ok(answer.trim() == customer.as_str())
 }
 
 async fn import_file(stores: &Stores, path: &PathBuf, json: bool) -> anyhow::Result<u8> {

@@ -1,6 +1,7 @@
 //! One file per command. Results go to standard output, talk to standard error; exit status 0
 //! success, 1 the thing asked for is not so, 2 usage or configuration.
 
+pub mod audit;
 pub mod call;
 pub mod check;
 pub mod customer;
@@ -71,6 +72,9 @@ enum Command {
     /// Whole record stores
     #[command(subcommand)]
     Records(records::RecordsCommand),
+    /// The audit chain
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Decide a past call again from its recorded inputs; 0 when it comes out the same
     Replay(replay::ReplayArgs),
     /// Mint a token with the local key, for development and break-glass
@@ -104,6 +108,7 @@ impl Cli {
                 Command::Customer(command) => customer::run(&common, command).await,
                 Command::Pin(command) => pin::run(&common, command).await,
                 Command::Records(command) => records::run(&common, command).await,
+                Command::Audit(command) => audit::run(&common, command).await,
                 Command::Replay(args) => replay::run(&common, args).await,
                 Command::Token(args) => token::run(&common, args),
                 Command::Completions { .. } => Ok(0),

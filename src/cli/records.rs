@@ -7,6 +7,7 @@ use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use serde_json::json;
 
+use crate::app;
 use crate::cli::Common;
 use crate::cli::config_with_logs;
 use crate::cli::print;
@@ -36,14 +37,30 @@ pub enum RecordsCommand {
         #[arg(long, value_name = "URL")]
         to: String,
     },
+    /// Write the store anew, so that no unused part of it holds what was removed; calls wait meanwhile
+    Compact,
 }
 
-/// Runs a records command: 0 when everything is at the target, 1 when nothing is.
+/// Runs a records command: 0 when it is done, 1 when nothing is.
 pub async fn run(common: &Common, command: RecordsCommand) -> anyhow::Result<u8> {
     let config = config_with_logs(common)?;
-    let RecordsCommand::Copy { from, to } = command;
+    match command {
+        RecordsCommand::Copy { from, to } => move_all(common, &config, &from, &to).await,
+        RecordsCommand::Compact => compact(common, config).await,
+    }
+}
+
+async fn compact(common: &Common, config: Config) -> anyhow::Result<u8> {
+    let prepared = app::prepare(config)?;
+    talk(&format!("writing anew: {}", prepared.records_place()));
+    prepared.open_beside().await?.records.compact().await?;
+    print(&if common.json { json!({ "compacted": true }).to_string() } else { "done".into() });
+    Ok(0)
+}
+
+async fn move_all(common: &Common, config: &Config, from: &str, to: &str) -> anyhow::Result<u8> {
     let ((from, from_shown), (to, to_shown)) =
-        (place(&config, "--from", &from)?, place(&config, "--to", &to)?);
+        (place(config, "--from", from)?, place(config, "--to", to)?);
     talk(&format!("copying {from_shown} to {to_shown}"));
     let bar = progress();
     let shown = bar.clone();

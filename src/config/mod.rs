@@ -5,6 +5,7 @@
 //! `config/countersign.toml` documents every key.
 
 mod address;
+pub mod audit;
 pub mod auth;
 #[cfg(feature = "daemon")]
 pub mod carets;
@@ -42,6 +43,7 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use crate::config::audit::Audit;
 use crate::config::auth::Auth;
 use crate::config::cluster::Cluster;
 use crate::config::desktop::Desktop;
@@ -88,6 +90,8 @@ pub struct Config {
     pub iam: Iam,
     /// `[cluster]`; none: no other node may ask us anything.
     pub cluster: Option<Cluster>,
+    /// `[audit]`
+    pub audit: Audit,
     /// `[auth]`
     pub auth: Auth,
     /// `[pin]`
@@ -180,6 +184,7 @@ impl Config {
             outbox: outbox::read(root.table("outbox")),
             iam: outbox::read_iam(root.table("iam")),
             cluster: cluster::read(root.table("cluster")),
+            audit: audit::read(root.table("audit")),
             auth: auth::read(root.table("auth")),
             pin: pin::read(root.table("pin")),
             policy: policy::read(root.table("policy")),

@@ -617,8 +617,14 @@ impl Drop for Told {
 async fn p4_whatever_crashes_or_comes_twice_the_counters_are_those_of_the_model() {
     let load = std::env::var("COUNTERSIGN_LOAD").is_ok_and(|value| value == "1");
     let count = if load { 20_000 } else { 1000 };
-    let open: Open =
-        |folder| Box::new(SqliteRecords::open(&folder.join("records.db")).expect("opens"));
+    // A process that another test starts holds the lock of the file for the moment until it begins.
+    let open: Open = |folder| {
+        let tries = std::iter::repeat_with(|| SqliteRecords::open(&folder.join("records.db")));
+        let mut opened = tries.take(100).filter_map(|tried| {
+            tried.inspect_err(|_| std::thread::sleep(std::time::Duration::from_millis(20))).ok()
+        });
+        Box::new(opened.next().expect("opens"))
+    };
     let tally = histories(count, open).await;
     writeln!(std::io::stderr(), "figure: P4 {count} histories of one account: {tally}")
         .expect("standard error");

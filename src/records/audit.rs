@@ -5,7 +5,11 @@
 //! ```
 //!
 //! A changed, deleted or reordered line breaks the chain at the first bad place. What the chain
-//! alone cannot show is a cut tail: compare the head with one that was kept elsewhere.
+//! alone cannot show is a cut tail, or a chain that was computed anew: signed checkpoints do, which
+//! were kept elsewhere (see `checkpoint`).
+//!
+//! What says who a line is about is sealed (see `subjects`). The hash covers what is kept, so that the
+//! chain can be verified without any key, also when a person was erased.
 
 use std::fmt;
 use std::fmt::Write;
@@ -13,6 +17,7 @@ use std::fmt::Write;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::json;
 use sha2::Digest;
 use sha2::Sha256;
 
@@ -26,14 +31,37 @@ use crate::records::AuditEntry;
 #[serde(try_from = "String", into = "String")]
 pub struct AuditHash(pub [u8; 32]);
 
-/// One line of the chain as it is kept.
+/// One line of the chain as it is read.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Chained {
     /// From 1, without gaps.
     pub number: u64,
-    /// What happened.
+    /// What happened. Of an erased person: without customer, and with [`erased`] for a body.
     pub entry: AuditEntry,
+    /// What is kept in the place of customer and body, where the line is about somebody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
     /// The chain up to here.
+    pub hash: AuditHash,
+}
+
+/// What is kept of a line in the place of the person and the details.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Sealed {
+    /// Stands for the person: random, says nothing by itself.
+    pub subject: String,
+    /// Nonce and ciphertext in base64.
+    pub sealed: String,
+}
+
+/// One line as it lies in the store.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Stored {
+    /// Its number.
+    pub number: u64,
+    /// Its JSON.
+    pub text: String,
+    /// Its hash.
     pub hash: AuditHash,
 }
 
@@ -56,13 +84,23 @@ pub struct Broken {
     pub why: &'static str,
 }
 
-/// Appends an entry to a chain that ends in `head`.
+/// Appends an entry to a chain that ends in `head`, as it is.
 #[must_use]
-pub fn append(head: Head, mut entry: AuditEntry) -> Chained {
+pub fn append(head: Head, entry: AuditEntry) -> Chained {
+    chain(head, entry, |_, _| None)
+}
+
+/// Appends an entry; `seal` says what is kept of it for this number.
+pub(super) fn chain(
+    head: Head,
+    mut entry: AuditEntry,
+    seal: impl FnOnce(u64, &AuditEntry) -> Option<Sealed>,
+) -> Chained {
     spell_fractions(&mut entry.body);
     let number = head.number.saturating_add(1);
-    let hash = hash(head.hash, &line(number, &entry));
-    Chained { number, entry, hash }
+    let sealed = seal(number, &entry);
+    let hash = hash(head.hash, &line(number, &entry, sealed.as_ref()));
+    Chained { number, entry, sealed, hash }
 }
 
 /// Checks lines that follow `from` ([`Head::default`] for the whole chain) and says where they end.
@@ -72,15 +110,89 @@ pub fn verify(from: Head, lines: impl IntoIterator<Item = Chained>) -> Result<He
         if chained.number != number {
             return Err(Broken { number, why: "it is missing or out of order" });
         }
-        if chained.hash != hash(head.hash, &line(number, &chained.entry)) {
+        if !follows(head.hash, number, &chained) {
             return Err(Broken { number, why: "it is not what was written" });
         }
         Ok(Head { number, hash: chained.hash })
     })
 }
 
-/// The one way to write a line: fixed order of fields, keys of the body sorted by `serde_json`.
-fn line(number: u64, entry: &AuditEntry) -> Vec<u8> {
+/// Whether the hash of a line is that of its contents under this number, after this hash.
+pub(super) fn follows(before: AuditHash, number: u64, line: &Chained) -> bool {
+    line.hash == hash_of(before, number, line)
+}
+
+/// The hash of these contents under this number, after this hash.
+pub(super) fn hash_of(before: AuditHash, number: u64, line: &Chained) -> AuditHash {
+    hash(before, &self::line(number, &line.entry, line.sealed.as_ref()))
+}
+
+/// The body of a line that nobody can read any more.
+#[must_use]
+pub fn erased() -> Value {
+    json!({ "erased": true })
+}
+
+impl Stored {
+    /// Reads a line without any key. `None` where it is not, byte by byte, what is written for its
+    /// contents.
+    #[must_use]
+    pub fn read(self) -> Option<Chained> {
+        let Self { number, text, hash } = self;
+        let line = Chained::from_text(number, &text, hash)?;
+        (line.text() == text).then_some(line)
+    }
+}
+
+impl Chained {
+    /// Reads what is kept, without any key.
+    pub(super) fn from_text(number: u64, text: &str, hash: AuditHash) -> Option<Self> {
+        if let Ok(kept) = serde_json::from_str::<SealedEntry>(text) {
+            let SealedEntry { at, actor, what, call, subject, sealed } = kept;
+            let entry = AuditEntry { at, actor, what, call, customer: None, body: erased() };
+            return Some(Self { number, entry, sealed: Some(Sealed { subject, sealed }), hash });
+        }
+        let entry = serde_json::from_str(text).ok()?;
+        Some(Self { number, entry, sealed: None, hash })
+    }
+
+    /// What is kept of the line, beside number and hash.
+    pub(super) fn text(&self) -> String {
+        let Some(Sealed { subject, sealed }) = &self.sealed else {
+            return serde_json::to_string(&self.entry).unwrap_or_default();
+        };
+        let AuditEntry { at, actor, what, call, .. } = self.entry.clone();
+        let (subject, sealed) = (subject.clone(), sealed.clone());
+        let kept = SealedEntry { at, actor, what, call, subject, sealed };
+        serde_json::to_string(&kept).unwrap_or_default()
+    }
+}
+
+/// A line about somebody, as it is kept.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct SealedEntry {
+    at: Timestamp,
+    actor: String,
+    what: String,
+    call: Option<CallId>,
+    subject: String,
+    sealed: String,
+}
+
+/// The one way to write a line for its hash: fixed order of fields, keys of the body sorted by
+/// `serde_json`. What is sealed stands in the place of customer and body.
+fn line(number: u64, entry: &AuditEntry, sealed: Option<&Sealed>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct SealedLine<'a> {
+        number: u64,
+        at: Timestamp,
+        actor: &'a str,
+        what: &'a str,
+        call: Option<&'a CallId>,
+        subject: &'a str,
+        sealed: &'a str,
+    }
     #[derive(Serialize)]
     struct Line<'a> {
         number: u64,
@@ -92,10 +204,20 @@ fn line(number: u64, entry: &AuditEntry) -> Vec<u8> {
         body: &'a Value,
     }
     let AuditEntry { at, actor, what, call, customer, body } = entry;
-    let (call, customer) = (call.as_ref(), customer.as_ref());
-    let line = Line { number, at: *at, actor, what, call, customer, body };
+    let (at, call, customer) = (*at, call.as_ref(), customer.as_ref());
     // Strings, integers and values of JSON can always be written.
-    serde_json::to_vec(&line).unwrap_or_default()
+    match sealed {
+        None => serde_json::to_vec(&Line { number, at, actor, what, call, customer, body }),
+        Some(Sealed { subject, sealed }) => {
+            serde_json::to_vec(&SealedLine { number, at, actor, what, call, subject, sealed })
+        }
+    }
+    .unwrap_or_default()
+}
+
+/// What the sealed part of a line is bound to: everything that is in the clear.
+pub(super) fn bound_to(number: u64, entry: &AuditEntry, subject: &str) -> Vec<u8> {
+    line(number, entry, Some(&Sealed { subject: subject.to_owned(), sealed: String::new() }))
 }
 
 fn hash(before: AuditHash, line: &[u8]) -> AuditHash {
@@ -154,7 +276,6 @@ impl TryFrom<String> for AuditHash {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
 
     fn entry(n: u64) -> AuditEntry {
         AuditEntry {

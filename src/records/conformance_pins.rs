@@ -311,7 +311,8 @@ async fn p16_no_line_and_no_item_tells_a_hint_an_address_or_a_pin<R: Records>(
     records.reset_pin(&id("c-1"), issuing, talkative).await.expect("reset");
     let lines = records.audit_from(1, 1000).await.expect("read");
     let items = records.outbox_due(NOW, 1000).await.expect("read");
-    let shown = format!("{lines:?} {items:?} {:?}", records.pin_file(&id("c-1")).await);
+    let entries: Vec<_> = lines.iter().map(|line| &line.entry).collect();
+    let shown = format!("{entries:?} {items:?} {:?}", records.pin_file(&id("c-1")).await);
     for secret in [HINT, "example.org", "9081726", "90 81", "argon2", "sealed", "verifier"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }

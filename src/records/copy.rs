@@ -201,6 +201,7 @@ pub(super) static TABLES: [Table; 23] = [
     table("call_results", "call, customer"),
     table("calls", "id"),
     table("audit", "number"),
+    table("subjects", "customer"),
     table("occasions", "call, kind"),
     numbered("jobs", "id"),
     numbered("outbox", "place"),
@@ -214,7 +215,6 @@ pub(super) static TABLES: [Table; 23] = [
     table("pin_files", "customer"),
     table("pin_links", "id"),
     numbered("repairs", "id"),
-    table("subjects", "customer"),
 ];
 
 /// What goes from source to target.
@@ -295,9 +295,8 @@ pub(super) fn chained(
 ) -> Result<Head, CopyError> {
     let number = u64::try_from(number).unwrap_or_default();
     let unreadable = audit::Broken { number, why: "it cannot be read" };
-    let entry = serde_json::from_str(entry).map_err(|_| unreadable.clone())?;
-    let hash = hash.try_into().map_err(|_| unreadable)?;
-    let line = Chained { number, entry, hash: audit::AuditHash(hash) };
+    let hash = hash.try_into().map_err(|_| unreadable.clone())?;
+    let line = Chained::from_text(number, entry, audit::AuditHash(hash)).ok_or(unreadable)?;
     Ok(audit::verify(head, [line])?)
 }
 

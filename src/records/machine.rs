@@ -29,6 +29,7 @@ use crate::records::follow_ups::Delivery;
 use crate::records::follow_ups::JobFilter;
 use crate::records::follow_ups::OutboxItem;
 use crate::records::follow_ups::Registry;
+use crate::records::pins::By;
 use crate::records::stored::from_json;
 use crate::records::stored::id;
 use crate::records::stored::time;
@@ -228,6 +229,16 @@ impl Order {
         let customer = Some(self.customer.clone());
         AuditEntry { at: self.at, actor, what: what.into(), call, customer, body }
     }
+}
+
+/// The audit entry of an erasure. It names what stood for the person, and not the person.
+pub(super) fn erasure(by: &By, subject: Option<&str>, mut body: Value) -> AuditEntry {
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("subject".into(), json!(subject));
+        fields.insert("reason".into(), json!(blotted(&by.reason)));
+    }
+    let (actor, what) = (by.actor.clone(), "customer_erased".to_owned());
+    AuditEntry { at: by.now, actor, what, call: None, customer: None, body }
 }
 
 /// Applies an event that neither reads the rule nor says anything beside.

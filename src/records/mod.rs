@@ -3,8 +3,11 @@
 //! Whatever an answer here says was done is on disk before the answer is given (P1, P3).
 
 pub mod audit;
+pub mod checkpoint;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod conformance_audit;
 #[cfg(test)]
 mod conformance_follow_ups;
 #[cfg(test)]
@@ -22,8 +25,12 @@ pub mod postgres;
 mod server;
 pub mod sqlite;
 mod stored;
+pub mod subjects;
 #[cfg(test)]
 mod two_nodes;
+pub mod verify;
+#[cfg(test)]
+mod verify_stories;
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -295,4 +302,15 @@ pub trait Records: FollowUps + PinRecords {
         from: u64,
         limit: usize,
     ) -> Result<Vec<audit::Chained>, RecordsError>;
+    /// The same lines as they lie in the store, whatever they say: for whoever verifies the chain.
+    async fn audit_stored(
+        &self,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<audit::Stored>, RecordsError>;
+    /// Where the chain ends.
+    async fn audit_head(&self) -> Result<audit::Head, RecordsError>;
+    /// Writes the whole store anew, so that no unused part of a page holds what was removed from it.
+    /// Others wait meanwhile; it takes as long as a copy.
+    async fn compact(&self) -> Result<(), RecordsError>;
 }

@@ -421,8 +421,8 @@ pub trait PinRecords: Send + Sync + 'static {
         customer: &CustomerId,
         limit: usize,
     ) -> Result<Vec<Chained>, RecordsError>;
-    /// Removes a person: record, numbers, answers, PINs, links, jobs, items, the views of their calls,
-    /// and the key without which their audit lines cannot be read. The chain stays as it is. `false`
-    /// for an unknown customer.
+    /// Removes a person: record, numbers, answers, PINs, links, jobs, items (also those that were not
+    /// delivered yet), the views of their calls, and the key without which their audit lines cannot be
+    /// read. The chain stays as it is. `false` for somebody of whom nothing is kept.
     async fn erase(&self, customer: &CustomerId, by: By) -> Result<bool, RecordsError>;
 }

@@ -17,6 +17,7 @@ use countersign::records::audit;
 use countersign::records::audit::AuditHash;
 use countersign::records::audit::Chained;
 use countersign::records::audit::Head;
+use countersign::records::subjects;
 use countersign::sim::CallPlan;
 use countersign::sim::Ears;
 use countersign::sim::FromLine;
@@ -364,14 +365,14 @@ impl Disk {
             };
             Ok((row.get(0)?, counters))
         })?;
-        let mut audit = db.prepare("SELECT number, entry, hash FROM audit ORDER BY number")?;
+        let mut audit = db.prepare(
+            "SELECT number, entry, hash, key FROM audit
+             LEFT JOIN subjects ON subject = json_extract(entry, '$.subject') ORDER BY number",
+        )?;
         let audit = audit.query_map((), |row| {
-            let entry = serde_json::from_str(&row.get::<_, String>(1)?).expect("an audit entry");
-            Ok(Chained {
-                number: row.get::<_, i64>(0)?.unsigned_abs(),
-                entry,
-                hash: AuditHash(row.get(2)?),
-            })
+            let (number, text) = (row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, String>(1)?);
+            let line = subjects::read(number, &text, AuditHash(row.get(2)?), row.get(3)?);
+            Ok(line.expect("an audit entry"))
         })?;
         Ok(Self {
             attempts: attempts.collect::<Result<_, _>>()?,

@@ -1,6 +1,5 @@
 //! A CA for tests, and the certificates it makes out to nodes, as PEM files.
 #![allow(clippy::expect_used, reason = "a test may panic")]
-#![allow(dead_code, reason = "not every story needs all of it")]
 
 use std::fs;
 use std::path::Path;

@@ -6,6 +6,7 @@ mod accounts;
 pub(super) mod copy;
 mod customers;
 mod db;
+mod erase;
 mod follow_ups;
 mod initials;
 mod jobs;
@@ -48,6 +49,8 @@ use crate::records::RecordsError;
 use crate::records::Reservation;
 use crate::records::Settlement;
 use crate::records::audit::Chained;
+use crate::records::audit::Head;
+use crate::records::audit::Stored;
 use crate::records::postgres::accounts::Settled;
 use crate::records::postgres::db::Db;
 use crate::records::stored::left_open;
@@ -243,5 +246,17 @@ impl Records for PostgresRecords {
 
     async fn audit_from(&self, from: u64, limit: usize) -> Result<Vec<Chained>, RecordsError> {
         self.db.read(async move |tx| journal::audit_from(tx, from, limit).await).await
+    }
+
+    async fn audit_stored(&self, from: u64, limit: usize) -> Result<Vec<Stored>, RecordsError> {
+        self.db.read(async move |tx| journal::audit_stored(tx, from, limit).await).await
+    }
+
+    async fn audit_head(&self) -> Result<Head, RecordsError> {
+        self.db.read(async |tx| journal::head(tx).await).await
+    }
+
+    async fn compact(&self) -> Result<(), RecordsError> {
+        erase::compact(&self.db).await
     }
 }

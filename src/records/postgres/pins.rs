@@ -215,11 +215,11 @@ impl PinRecords for PostgresRecords {
         self.kept(work).await
     }
 
-    async fn audit_of_customer(&self, _: &CustomerId, _: usize) -> Answer<Vec<Chained>> {
-        Err(RecordsError::Unavailable("not built".into()))
+    async fn audit_of_customer(&self, customer: &CustomerId, limit: usize) -> Answer<Vec<Chained>> {
+        self.history(customer, limit).await
     }
 
-    async fn erase(&self, _: &CustomerId, _: By) -> Answer<bool> {
-        Err(RecordsError::Unavailable("not built".into()))
+    async fn erase(&self, customer: &CustomerId, by: By) -> Answer<bool> {
+        self.erase_person(customer, by).await
     }
 }

@@ -69,4 +69,6 @@ CREATE TABLE subjects (                    -- without its key nobody reads a per
 );
 CREATE INDEX audit_by_subject ON audit ((entry ->> 'subject'), number)
     WHERE entry ->> 'subject' IS NOT NULL;
+CREATE INDEX audit_by_customer ON audit ((entry ->> 'customer'), number)
+    WHERE entry ->> 'customer' IS NOT NULL;         -- lines from before
 CREATE INDEX calls_by_customer ON calls (customer) WHERE customer IS NOT NULL;

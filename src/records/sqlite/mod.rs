@@ -3,6 +3,7 @@
 mod accounts;
 pub(super) mod copy;
 mod customers;
+mod erase;
 mod file;
 mod follow_ups;
 mod initials;
@@ -45,6 +46,8 @@ use crate::records::RecordsError;
 use crate::records::Reservation;
 use crate::records::Settlement;
 use crate::records::audit::Chained;
+use crate::records::audit::Head;
+use crate::records::audit::Stored;
 use crate::records::sqlite::threads::Threads;
 
 /// Two for calls, and one for what takes its time.
@@ -226,6 +229,18 @@ impl Records for SqliteRecords {
 
     async fn audit_from(&self, from: u64, limit: usize) -> Result<Vec<Chained>, RecordsError> {
         self.threads.read(move |db| journal::audit_from(db, from, limit)).await
+    }
+
+    async fn audit_stored(&self, from: u64, limit: usize) -> Result<Vec<Stored>, RecordsError> {
+        self.threads.read(move |db| journal::audit_stored(db, from, limit)).await
+    }
+
+    async fn audit_head(&self) -> Result<Head, RecordsError> {
+        self.threads.read(journal::head).await
+    }
+
+    async fn compact(&self) -> Result<(), RecordsError> {
+        self.threads.alone(erase::compact).await
     }
 }
 

@@ -24,7 +24,9 @@ use crate::records::pins::NewLink;
 use crate::records::pins::PinFile;
 use crate::records::pins::UnblockAsked;
 use crate::records::sqlite::SqliteRecords;
+use crate::records::sqlite::erase;
 use crate::records::sqlite::initials;
+use crate::records::sqlite::journal;
 use crate::records::sqlite::links;
 use crate::records::sqlite::pin_files;
 
@@ -196,11 +198,17 @@ impl PinRecords for SqliteRecords {
         self.threads.write(move |db| pin_files::repaired(db, &customer, &by)).await
     }
 
-    async fn audit_of_customer(&self, _: &CustomerId, _: usize) -> Answer<Vec<Chained>> {
-        Err(RecordsError::Unavailable("not built".into()))
+    async fn audit_of_customer(&self, customer: &CustomerId, limit: usize) -> Answer<Vec<Chained>> {
+        let customer = customer.clone();
+        self.threads.read(move |db| journal::audit_of_customer(db, &customer, limit)).await
     }
 
-    async fn erase(&self, _: &CustomerId, _: By) -> Answer<bool> {
-        Err(RecordsError::Unavailable("not built".into()))
+    async fn erase(&self, customer: &CustomerId, by: By) -> Answer<bool> {
+        let customer = customer.clone();
+        let erased = self.threads.write(move |db| erase::erase(db, &customer, &by)).await?;
+        if erased {
+            self.threads.alone(erase::clean).await?;
+        }
+        Ok(erased)
     }
 }

@@ -21,7 +21,7 @@ CREATE TABLE initial_pins (                -- the newest initial PIN an account 
     spent    INTEGER                       -- when it was used or made void; until then the account is No/No
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX initial_pins_by_batch ON initial_pins (batch, customer);
-CREATE INDEX initial_pins_living ON initial_pins (expires, tries) WHERE spent IS NULL;
+CREATE INDEX initial_pins_living ON initial_pins (expires, tries, spent) WHERE spent IS NULL;
 
 CREATE TABLE pin_files (                   -- dates and wishes beside the flags
     customer        TEXT PRIMARY KEY REFERENCES customers (id) ON DELETE CASCADE,
@@ -69,4 +69,6 @@ CREATE TABLE subjects (                    -- without its key nobody reads a per
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX audit_by_subject ON audit (json_extract(entry, '$.subject'), number)
     WHERE json_extract(entry, '$.subject') IS NOT NULL;
+CREATE INDEX audit_by_customer ON audit (json_extract(entry, '$.customer'), number)
+    WHERE json_extract(entry, '$.customer') IS NOT NULL;         -- lines from before
 CREATE INDEX calls_by_customer ON calls (customer) WHERE customer IS NOT NULL;

@@ -69,6 +69,14 @@ impl Threads {
         ask(self.writer.as_ref(), IfLeft::Skip, work).await
     }
 
+    /// Runs `work` on the writing connection outside of any transaction, after all that waits.
+    pub(super) async fn alone<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, RecordsError> + Send + 'static,
+    ) -> Result<T, RecordsError> {
+        ask(self.writer.as_ref(), IfLeft::WorkAlone, work).await
+    }
+
     /// Runs `work` on a connection that can only read.
     pub(super) async fn read<T: Send + 'static>(
         &self,
@@ -104,6 +112,8 @@ impl Drop for Threads {
 trait Job: Send {
     /// Does the work; says whether to keep it.
     fn run(&mut self, db: &Connection) -> bool;
+    /// Whether it shares no transaction.
+    fn alone(&self) -> bool;
     /// Answers, with this error if the transaction around it failed.
     fn answer(self: Box<Self>, failure: Option<&str>);
 }
@@ -112,6 +122,8 @@ trait Job: Send {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum IfLeft {
     Work,
+    /// Outside of any transaction.
+    WorkAlone,
     Skip,
 }
 
@@ -131,6 +143,10 @@ where
         let skip = self.if_left == IfLeft::Skip && self.answer.is_closed();
         self.done = self.work.take().filter(|_| !skip).map(|work| work(db));
         self.done.as_ref().is_some_and(Result::is_ok)
+    }
+
+    fn alone(&self) -> bool {
+        self.if_left == IfLeft::WorkAlone
     }
 
     fn answer(self: Box<Self>, failure: Option<&str>) {
@@ -169,12 +185,22 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 fn write_off(db: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     while let Some(first) = jobs.blocking_recv() {
         let mut group = vec![first];
-        while let Some(job) = (group.len() < GROUP).then(|| jobs.try_recv().ok()).flatten() {
+        let full = |group: &[Box<dyn Job>]| {
+            group.len() >= GROUP || group.last().is_some_and(|job| job.alone())
+        };
+        while let Some(job) = (!full(&group)).then(|| jobs.try_recv().ok()).flatten() {
             group.push(job);
         }
-        let failure = commit(db, &mut group).err().map(|error| error.to_string());
-        for job in group {
-            job.answer(failure.as_deref());
+        let alone = group.pop_if(|job| job.alone());
+        if !group.is_empty() {
+            let failure = commit(db, &mut group).err().map(|error| error.to_string());
+            for job in group {
+                job.answer(failure.as_deref());
+            }
+        }
+        if let Some(mut job) = alone {
+            job.run(db);
+            job.answer(None);
         }
     }
 }
