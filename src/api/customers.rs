@@ -1,15 +1,18 @@
 //! `GET` and `PUT /v1/customers/{id}`: the customer record for PIN administrators. Another address is a
-//! reset of the PIN (P17).
+//! reset of the PIN (P17). `POST /v1/customers:import`: a customer file as the command takes it.
 
+use axum::body::Bytes;
 use axum::extract::FromRequest;
 use axum::extract::Path;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use axum::response::Response;
 use serde::Deserialize;
 use serde::Deserializer;
+use serde_json::json;
 
 use crate::api::body::Json;
 use crate::api::body::holder;
@@ -18,11 +21,17 @@ use crate::api::pins::MAY_CHANGE;
 use crate::api::pins::PinParts;
 use crate::api::pins::answer;
 use crate::api::pins::customer;
+use crate::maintenance::customer_file::RowError;
 use crate::maintenance::desk::Refused;
+use crate::maintenance::import::ImportError;
+use crate::maintenance::import::Tally;
 use crate::maintenance::record::Change;
+use crate::maintenance::record::ImportRefused;
 use crate::model::digits::SecretText;
 use crate::model::email;
 
+/// The largest file of one request.
+pub(super) const FILE_MAX: usize = 4 * 1024 * 1024;
 /// The longest name.
 const NAME_MAX: usize = 256;
 /// The longest language tag.
@@ -64,6 +73,42 @@ pub(super) async fn change(
     let actor = identity.agent.as_str();
     let record = parts.desk.change(&customer(id)?, change, actor, &reason).await?;
     Ok(answer(StatusCode::OK, &record))
+}
+
+/// 200: what the import did; bad rows are told with their line and column, never with a cell.
+pub(super) async fn import(
+    State(parts): State<PinParts>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let identity = holder(&*parts.tokens, request.headers(), MAY_CHANGE).await?;
+    let file = Bytes::from_request(request, &parts).await.map_err(|rejection| {
+        if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
+            let message = "the file is larger than 4 MiB; send it in parts";
+            return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message);
+        }
+        ApiError::bad("unreadable_body", "the body ended before its announced length")
+    })?;
+    let (tally, bad) = parts.desk.import(&file, identity.agent.as_str()).await.map_err(refused)?;
+    let told =
+        |row: &RowError| json!({ "line": row.line, "column": row.column, "message": row.message });
+    let rows: Vec<_> = bad.iter().map(told).collect();
+    let Tally { created, changed, equal, bad } = tally;
+    let shown = json!({
+        "created": created, "changed": changed, "equal": equal, "bad": bad, "rows": rows,
+    });
+    Ok(answer(StatusCode::OK, &shown))
+}
+
+fn refused(refused: ImportRefused) -> ApiError {
+    let message = refused.to_string();
+    match refused {
+        ImportRefused::TooLarge => {
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+        }
+        ImportRefused::Failed(ImportError::Header(_)) => ApiError::bad("invalid_file", message),
+        ImportRefused::Failed(ImportError::Records(error)) => error.into(),
+        ImportRefused::Failed(ImportError::Pin(_)) => Refused::Busy.into(),
+    }
 }
 
 fn name(name: String) -> Result<String, ApiError> {

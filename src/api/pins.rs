@@ -3,6 +3,7 @@
 //! | route | role | answer |
 //! | --- | --- | --- |
 //! | `GET`, `PUT /v1/customers/{id}` | `pin_admin` | 200, the record; another address is a reset (P17) |
+//! | `POST /v1/customers:import` | `pin_admin` | 200, what the customer file changed |
 //! | `GET /v1/customers/{id}/pin?reason=` | all four | 200, the PIN file; the look is audited first |
 //! | `POST /v1/customers/{id}/pin:reset`, `:generate`, `:unblock` | `pin_admin` | 200, the PIN file; 202 where an unblock waits |
 //! | `POST /v1/customers/{id}/pin:resend` | all four | 200, the PIN file |
@@ -18,6 +19,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::extract::FromRequest;
 use axum::extract::Path;
 use axum::extract::Query;
@@ -79,6 +81,10 @@ pub struct PinParts {
 pub fn routes(parts: PinParts) -> Router {
     Router::new()
         .route("/v1/customers/{id}", get(customers::show).put(customers::change))
+        .route(
+            "/v1/customers:import",
+            post(customers::import).layer(DefaultBodyLimit::max(customers::FILE_MAX)),
+        )
         .route("/v1/customers/{id}/pin", get(look))
         .route("/v1/customers/{id}/pin:reset", post(reset))
         .route("/v1/customers/{id}/pin:generate", post(generate_one))

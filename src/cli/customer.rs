@@ -9,8 +9,6 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Subcommand;
-use futures_util::StreamExt;
-use futures_util::stream;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 
@@ -18,26 +16,20 @@ use crate::app;
 use crate::app::Stores;
 use crate::cli::Common;
 use crate::cli::config_with_logs;
-use crate::cli::customer_file;
-use crate::cli::customer_file::CustomerFile;
-use crate::cli::customer_file::CustomerRow;
 use crate::cli::print;
 use crate::cli::talk;
 use crate::engine::clock::Clock;
-use crate::model::auth::Verdict;
+use crate::maintenance::customer_file;
+use crate::maintenance::import;
+use crate::maintenance::import::Goal;
+use crate::maintenance::import::Tally;
 use crate::model::customer::Customer;
 use crate::model::ids::CustomerId;
-use crate::records::Enrolment;
-use crate::records::Imported;
 use crate::records::pins::By;
 
-/// Rows stored in one transaction.
-const BATCH: usize = 200;
 const PAGE: usize = 500;
 /// An answer is an id.
 const ANSWER_MAX: u64 = 1024;
-/// Customers whose secrets are hashed at a time.
-const ENROLLED_AT_ONCE: usize = 16;
 
 /// What to do with customer records.
 #[derive(Debug, Subcommand)]
@@ -81,7 +73,7 @@ pub async fn run(common: &Common, command: CustomerCommand) -> anyhow::Result<u8
     talk(&format!("records: {}", prepared.records_place()));
     let stores = prepared.open_beside().await?;
     match command {
-        CustomerCommand::Import { file } => import(&stores, &file, common.json).await,
+        CustomerCommand::Import { file } => import_file(&stores, &file, common.json).await,
         CustomerCommand::List => list(&stores, common.json).await,
         CustomerCommand::Show { id } => show(&stores, &id, common.json).await,
         CustomerCommand::Export => export(&stores).await,
@@ -151,16 +143,7 @@ fn meant(customer: &CustomerId) -> anyhow::Result<bool> {
     Ok(answer.trim() == customer.as_str())
 }
 
-/// What an import did.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) created: usize,
-    pub(crate) changed: usize,
-    pub(crate) equal: usize,
-    pub(crate) bad: usize,
-}
-
-async fn import(stores: &Stores, path: &PathBuf, json: bool) -> anyhow::Result<u8> {
+async fn import_file(stores: &Stores, path: &PathBuf, json: bool) -> anyhow::Result<u8> {
     let file = File::open(path).with_context(|| path.display().to_string())?;
     let bytes = file.metadata().map_or(0, |metadata| metadata.len());
     let bar = progress(bytes);
@@ -188,89 +171,16 @@ fn progress(bytes: u64) -> ProgressBar {
     bar
 }
 
-/// Takes a customer file in, batch by batch; bad rows are said and skipped.
+/// Takes a customer file in; bad rows are said and skipped.
 pub(crate) async fn take_in(
     stores: &Stores,
-    reader: impl std::io::Read,
-    mut complain: impl FnMut(String),
+    reader: impl std::io::Read + Send,
+    mut complain: impl FnMut(String) + Send,
 ) -> anyhow::Result<Tally> {
-    let (mut tally, mut batch) = (Tally::default(), vec![]);
     let clock = Clock::start();
-    // Several at once: hashing uses every core, reading goes on meanwhile, the order stays.
-    let mut rows = stream::iter(CustomerFile::open(reader)?)
-        .map(|row| async move {
-            match row {
-                Ok(row) => enrolment(stores, row).await.map(Ok),
-                Err(error) => Ok(Err(error)),
-            }
-        })
-        .buffered(ENROLLED_AT_ONCE);
-    while let Some(row) = rows.next().await {
-        match row? {
-            Ok(enrolment) => batch.push(enrolment),
-            Err(error) => {
-                tally.bad += 1;
-                complain(error.to_string());
-            }
-        }
-        if batch.len() >= BATCH {
-            store(stores, std::mem::take(&mut batch), &clock, &mut tally).await?;
-        }
-    }
-    store(stores, batch, &clock, &mut tally).await?;
-    Ok(tally)
-}
-
-async fn store(
-    stores: &Stores,
-    batch: Vec<Enrolment>,
-    clock: &Clock,
-    tally: &mut Tally,
-) -> anyhow::Result<()> {
-    for imported in stores.records.import(batch, clock.wall()).await? {
-        match imported {
-            Imported::Created => tally.created += 1,
-            Imported::Changed => tally.changed += 1,
-            Imported::Equal => tally.equal += 1,
-        }
-    }
-    Ok(())
-}
-
-/// Makes tags and verifiers for secrets that are new; what is enrolled already stays as it is.
-async fn enrolment(stores: &Stores, row: CustomerRow) -> anyhow::Result<Enrolment> {
-    let CustomerRow { customer, pin, password, .. } = row;
-    let id = &customer.id;
-    let pin = match pin {
-        None => None,
-        Some(pin) => {
-            let enrolled = stores.records.sealed_pin(id).await?;
-            let same = match enrolled {
-                Some(sealed) => {
-                    stores.pins.matches_whole(id, &sealed, &pin).await? == Verdict::Correct
-                }
-                None => false,
-            };
-            let version = stores.records.next_pin_version(id).await?;
-            if same { None } else { Some(stores.pins.enrol(id, version, pin).await?) }
-        }
-    };
-    let password = match password {
-        None => None,
-        Some(password) => {
-            let enrolled = stores.records.password_verifier(id).await?;
-            let same = match enrolled {
-                Some(verifier) => {
-                    let verdict =
-                        stores.pins.verify_password(Some(verifier), password.clone()).await?;
-                    verdict == Verdict::Correct
-                }
-                None => false,
-            };
-            if same { None } else { Some(stores.pins.hash_password(password).await?) }
-        }
-    };
-    Ok(Enrolment { customer, pin, password })
+    let wall = move || clock.wall();
+    let goal = Goal { records: &*stores.records, pins: &stores.pins, wall: &wall };
+    Ok(import::take_in(goal, reader, |bad| complain(bad.to_string())).await?)
 }
 
 async fn list(stores: &Stores, json: bool) -> anyhow::Result<u8> {

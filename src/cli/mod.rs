@@ -5,7 +5,6 @@ pub mod audit;
 pub mod call;
 pub mod check;
 pub mod customer;
-pub mod customer_file;
 pub mod demo;
 pub mod letter_files;
 mod letter_page;

@@ -4,9 +4,15 @@
 use serde::Serialize;
 use serde_json::json;
 
+use crate::maintenance::customer_file::CustomerFile;
+use crate::maintenance::customer_file::RowError;
 use crate::maintenance::desk::Desk;
 use crate::maintenance::desk::Refused;
 use crate::maintenance::desk::reasoned;
+use crate::maintenance::import::Goal;
+use crate::maintenance::import::ImportError;
+use crate::maintenance::import::Tally;
+use crate::maintenance::import::take_in;
 use crate::model::customer::Customer;
 use crate::model::customer::Role;
 use crate::model::digits::SecretText;
@@ -14,6 +20,13 @@ use crate::model::email;
 use crate::model::ids::CustomerId;
 use crate::model::ids::FactKey;
 use crate::records::Enrolment;
+use crate::records::RecordsError;
+
+/// Rows of one request, and secrets to hash among them.
+const ROWS_MAX: usize = 5_000;
+const HASHED_MAX: usize = 16;
+/// Bad rows that are told one by one.
+const BAD_MAX: usize = 100;
 
 /// What may be seen of a record: no number in full, no address in full, no answer.
 #[derive(Debug, Serialize)]
@@ -40,6 +53,31 @@ pub struct Change {
     pub language: Option<String>,
 }
 
+/// Why a file is not taken in, or not as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportRefused {
+    /// More than one request may bring.
+    #[error(
+        "the file is too large for one request: at most 5000 rows, and 16 PINs and passwords; send it in parts, or use `countersign customer import`"
+    )]
+    TooLarge,
+    /// The header, the store, or hashing.
+    #[error(transparent)]
+    Failed(#[from] ImportError),
+}
+
+impl From<RowError> for ImportRefused {
+    fn from(header: RowError) -> Self {
+        Self::Failed(header.into())
+    }
+}
+
+impl From<RecordsError> for ImportRefused {
+    fn from(error: RecordsError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
 impl Desk {
     /// Shows a record. The look is on record first.
     pub async fn record(&self, customer: &CustomerId, actor: &str) -> Result<Record, Refused> {
@@ -47,6 +85,34 @@ impl Desk {
         let found = found.ok_or(Refused::NoSuchCustomer)?;
         self.note("customer_viewed", Some(customer.clone()), actor, json!({})).await?;
         Ok(Record::of(found))
+    }
+
+    /// Takes a customer file in. Few rows may bring a PIN or password: each costs a third of a second.
+    pub async fn import(
+        &self,
+        file: &[u8],
+        actor: &str,
+    ) -> Result<(Tally, Vec<RowError>), ImportRefused> {
+        let (mut rows, mut hashed) = (0_usize, 0_usize);
+        for row in CustomerFile::open(file)?.flatten() {
+            rows += 1;
+            hashed += usize::from(row.pin.is_some()) + usize::from(row.password.is_some());
+        }
+        if rows > ROWS_MAX || hashed > HASHED_MAX {
+            return Err(ImportRefused::TooLarge);
+        }
+        let body = json!({ "rows": rows });
+        self.note("customers_imported", None, actor, body).await?;
+        let wall = || self.now();
+        let goal = Goal { records: &*self.records, pins: &self.workers, wall: &wall };
+        let mut bad = vec![];
+        let tally = take_in(goal, file, |row| {
+            if bad.len() < BAD_MAX {
+                bad.push(row);
+            }
+        })
+        .await?;
+        Ok((tally, bad))
     }
 
     /// Changes a record. Another address of a registered customer resets the PIN, and a new initial

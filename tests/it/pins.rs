@@ -2,6 +2,9 @@
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
 use std::fs;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -446,6 +449,34 @@ fn p17_another_address_resets_the_pin_and_makes_links_void() {
     assert_eq!(error(&late), "403 link_invalid", "the link went to the old address");
     house.enable("100374");
     assert_eq!(house.rings(PIN), "correct", "proven anew");
+}
+
+#[test]
+fn contract_10_a_customer_file_is_taken_in_and_bad_rows_are_told_without_their_cells() {
+    let house = House::open("");
+    let file = "customer_id,name,email\n100374,Ann Example,\n200001,New One,new@example.org\n\
+                200002,Bad One,canary-no-address\n";
+    let request = format!(
+        "POST /v1/customers:import HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         Authorization: Bearer {}\r\nContent-Type: text/csv\r\nContent-Length: {}\r\n\r\n{file}",
+        house.admin,
+        file.len()
+    );
+    let mut stream = TcpStream::connect(house.daemon.http).expect("the daemon listens");
+    stream.write_all(request.as_bytes()).expect("the daemon reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the daemon answers");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+    let told: Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!((&told["created"], &told["bad"]), (&json!(1), &json!(1)), "{told}");
+    assert_eq!(
+        (&told["rows"][0]["line"], &told["rows"][0]["column"]),
+        (&json!(4), &json!("email"))
+    );
+    assert!(!body.contains("canary"), "{body}");
+    let (status, shown) = house.looks("/v1/customers/200001");
+    assert_eq!((status, &shown["email"]), (200, &json!("n…@example.org")), "{shown}");
 }
 
 #[test]
