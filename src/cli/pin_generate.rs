@@ -26,8 +26,6 @@ use crate::maintenance::issue;
 use crate::model::ids::CustomerId;
 use crate::records::pins::By;
 
-/// Who does it, as the audit names them.
-pub(super) const ACTOR: &str = "cli";
 /// Lines of progress, where there is no terminal.
 const SAID_EVERY: Duration = Duration::from_secs(2);
 
@@ -41,6 +39,24 @@ pub struct GenerateArgs {
     /// For this account
     #[arg(value_name = "ID")]
     id: Option<String>,
+    #[command(flatten)]
+    actor: Actor,
+}
+
+/// Who does it.
+#[derive(Debug, clap::Args)]
+pub struct Actor {
+    /// Who you are in the audit, instead of the name you are signed in with
+    #[arg(long)]
+    actor: Option<String>,
+}
+
+impl Actor {
+    /// As the audit names them.
+    pub(super) fn name(&self) -> String {
+        let signed_in = || std::env::var("USER").unwrap_or_else(|_| "operator".to_owned());
+        format!("cli:{}", self.actor.clone().unwrap_or_else(signed_in))
+    }
 }
 
 /// Generates; 1 where it ended early or there is nothing to generate.
@@ -48,25 +64,26 @@ pub async fn run(common: &Common, args: GenerateArgs) -> anyhow::Result<u8> {
     let config = config_with_logs(common)?;
     let prepared = app::prepare(config)?;
     talk(&format!("records: {}", prepared.records_place()));
+    let (ttl, by) = (prepared.pin_rules().initial_ttl, args.actor.name());
     let stores = prepared.open_beside().await?;
     match args.id {
-        Some(id) => one(&stores, &id, common.json).await,
-        None => all(&stores, common.json).await,
+        Some(id) => one(&stores, &id, (ttl, &by), common.json).await,
+        None => all(&stores, (ttl, &by), common.json).await,
     }
 }
 
-async fn all(stores: &Stores, json: bool) -> anyhow::Result<u8> {
+async fn all(stores: &Stores, (ttl, by): (Duration, &str), json: bool) -> anyhow::Result<u8> {
     let (clock, tasks) = (Clock::start(), TaskTracker::new());
     let generation = Generation::new(
         Arc::clone(&stores.records) as _,
         stores.pins.initials(),
-        issue::TTL_MAX,
+        ttl,
         Arc::new(move || clock.wall()),
         tasks.clone(),
         CancellationToken::new(),
     );
     let mut watch = generation.watch();
-    generation.start(ACTOR)?;
+    generation.start(by)?;
     let mut teller = Teller::new(json);
     let ended = loop {
         watch.changed().await.context("the generation ended without a word")?;
@@ -92,7 +109,12 @@ async fn all(stores: &Stores, json: bool) -> anyhow::Result<u8> {
     Ok(u8::from(ended.error.is_some()))
 }
 
-async fn one(stores: &Stores, id: &str, json: bool) -> anyhow::Result<u8> {
+async fn one(
+    stores: &Stores,
+    id: &str,
+    (ttl, by): (Duration, &str),
+    json: bool,
+) -> anyhow::Result<u8> {
     let id: CustomerId = id.parse().context("the customer id")?;
     let (records, now) = (&*stores.records, Clock::start().wall());
     let Some(account) = records.account(&id).await? else {
@@ -106,8 +128,8 @@ async fn one(stores: &Stores, id: &str, json: bool) -> anyhow::Result<u8> {
         return Ok(1);
     }
     let initials = stores.pins.initials();
-    let issuing = issue::issuing(records, &initials, issue::TTL_MAX, ACTOR, now).await?;
-    let by = By { actor: ACTOR.to_owned(), reason: "no initial PIN yet".to_owned(), now };
+    let issuing = issue::issuing(records, &initials, ttl, by, now).await?;
+    let by = By { actor: by.to_owned(), reason: "no initial PIN yet".to_owned(), now };
     let expires = issuing.expires.rfc3339();
     records.reset_pin(&id, issuing, by).await?;
     if json {

@@ -11,7 +11,7 @@ use crate::cli::Common;
 use crate::cli::config_with_logs;
 use crate::cli::letter_files::Files;
 use crate::cli::letter_files::Format;
-use crate::cli::pin_generate::ACTOR;
+use crate::cli::pin_generate::Actor;
 use crate::cli::print;
 use crate::cli::talk;
 use crate::engine::clock::Clock;
@@ -29,9 +29,12 @@ pub struct LettersArgs {
     /// What to write
     #[arg(long, value_enum, default_value_t = Format::Both)]
     format: Format,
-    /// Address of the page where customers register; it stands in every letter
+    /// Address of the page where customers register, which stands in every letter; without it the
+    /// page /activate of http.public_url
     #[arg(long, value_name = "URL")]
-    url: String,
+    url: Option<String>,
+    #[command(flatten)]
+    actor: Actor,
 }
 
 /// What was printed of one run.
@@ -44,17 +47,16 @@ struct Printed {
 /// Writes the letters of every print run that waits; 1 where there is none.
 pub async fn run(common: &Common, args: LettersArgs) -> anyhow::Result<u8> {
     let config = config_with_logs(common)?;
-    let web = args.url.starts_with("https://") || args.url.starts_with("http://");
-    anyhow::ensure!(
-        web,
-        "--url: write the whole address, for example https://pin.example.org/activate"
-    );
+    let ours = || Some(format!("{}/activate", config.http.public_url.as_ref()?));
+    let url = args.url.clone().or_else(ours).filter(|url| url.starts_with("http"));
+    let url = url
+        .context("--url: write the whole address, for example https://pin.example.org/activate")?;
     let prepared = app::prepare(config)?;
     talk(&format!("records: {}", prepared.records_place()));
     let stores = prepared.open_beside().await?;
     let (mut letters, mut runs) = (0, vec![]);
     for batch in letters::waiting(&*stores.records).await? {
-        let printed = print_run(&stores, &batch, &args).await?;
+        let printed = print_run(&stores, &batch, &args, &url).await?;
         letters += printed.letters;
         if !common.json {
             tell(&printed);
@@ -72,12 +74,17 @@ pub async fn run(common: &Common, args: LettersArgs) -> anyhow::Result<u8> {
 
 /// One run: its files are whole and on the disk before its key is destroyed. Whoever is killed in
 /// between prints the same again.
-async fn print_run(stores: &Stores, batch: &Batch, args: &LettersArgs) -> anyhow::Result<Printed> {
+async fn print_run(
+    stores: &Stores,
+    batch: &Batch,
+    args: &LettersArgs,
+    url: &str,
+) -> anyhow::Result<Printed> {
     let (records, clock) = (&*stores.records, Clock::start());
     let run = OpenRun::close(records, &stores.pins.initials(), batch, clock.wall()).await?;
     let number = run.number();
     let out = || args.out.display().to_string();
-    let mut files = Files::begin(&args.out, number, args.format, &args.url).with_context(out)?;
+    let mut files = Files::begin(&args.out, number, args.format, url).with_context(out)?;
     let mut after = None;
     loop {
         let page = run.letters(records, after).await?;
@@ -91,7 +98,7 @@ async fn print_run(stores: &Stores, batch: &Batch, args: &LettersArgs) -> anyhow
     // Everybody may have registered, or been given another, before it came to printing.
     let files = if letters > 0 { files.keep().with_context(out)? } else { vec![] };
     let reason = "letters handed over for printing".to_owned();
-    let by = By { actor: ACTOR.to_owned(), reason, now: clock.wall() };
+    let by = By { actor: args.actor.name(), reason, now: clock.wall() };
     run.printed(records, letters, by).await?;
     Ok(Printed { run: number, letters, files })
 }

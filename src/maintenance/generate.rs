@@ -145,10 +145,11 @@ impl Generation {
         progress.rate = 0;
         progress.seconds_left = None;
         if let Err(error) = ended {
-            warn!(%error, progress.created, "the generation of initial PINs ended early");
+            warn!(%error, created = progress.created, "the generation of initial PINs ended early");
             progress.error = Some(format!("{error}; start it again, and it goes on"));
         } else {
-            info!(progress.examined, progress.created, "initial PINs were generated");
+            let Progress { examined, created, .. } = progress;
+            info!(examined, created, "initial PINs were generated");
         }
         // Under the lock, so that the end of one is not taken for the end of the next.
         let mut runs = self.running();
