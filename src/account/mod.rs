@@ -205,22 +205,12 @@ impl Account {
         now: Timestamp,
     ) -> Vec<AccountFact> {
         match event {
-            AccountEvent::PinEnrolled => {
-                self.choose();
-                self.enabled = true;
-                vec![]
-            }
-            AccountEvent::PinChosen => {
-                self.choose();
-                vec![]
-            }
-            AccountEvent::PinActivated => {
-                // No/Yes does not exist (P21).
-                self.enabled = self.initialized;
-                vec![]
-            }
-            AccountEvent::PinReset => {
-                self.take_pin_away();
+            AccountEvent::PinEnrolled
+            | AccountEvent::PinChosen
+            | AccountEvent::PinActivated
+            | AccountEvent::PinReset
+            | AccountEvent::SecurityReset => {
+                self.change_pin(&event);
                 vec![]
             }
             AccountEvent::EntryCorrect => {
@@ -261,10 +251,6 @@ impl Account {
                 self.compensated = true;
                 vec![]
             }
-            AccountEvent::SecurityReset => {
-                self.reset();
-                vec![]
-            }
             AccountEvent::Asked { call, keys } => {
                 self.ask(call, keys);
                 vec![]
@@ -293,10 +279,23 @@ impl Account {
         }
     }
 
-    /// The block is none of a reset's business: whoever resets evaluates it afterwards (X05).
-    fn reset(&mut self) {
-        self.compensated = false;
-        self.take_pin_away();
+    fn change_pin(&mut self, event: &AccountEvent) {
+        match event {
+            AccountEvent::PinEnrolled => {
+                self.choose();
+                self.enabled = true;
+            }
+            AccountEvent::PinChosen => self.choose(),
+            // No/Yes does not exist (P21).
+            AccountEvent::PinActivated => self.enabled = self.initialized,
+            AccountEvent::PinReset => self.take_pin_away(),
+            // The block is none of a reset's business: whoever resets evaluates it afterwards (X05).
+            AccountEvent::SecurityReset => {
+                self.compensated = false;
+                self.take_pin_away();
+            }
+            _ => {}
+        }
     }
 
     fn choose(&mut self) {

@@ -75,20 +75,19 @@ impl Checkpoints {
         Ok(Self { signer, folder, every: audit.every, records, wall })
     }
 
-    /// Signs until it is told to stop, and a last time then.
-    pub(super) async fn run(self, stop: CancellationToken) {
-        let checkpoints = Arc::new(self);
+    /// Signs until it is told to stop. What is written after that is for [`Self::sign_last`].
+    pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let checkpoints = self;
         let mut last = checkpoints.last().await;
         let mut turn = tokio::time::interval(LOOK_EVERY.min(checkpoints.every));
         let mut signed = Instant::now();
         let mut told = false;
         loop {
-            let stopping = tokio::select! {
-                () = stop.cancelled() => true,
-                _ = turn.tick() => false,
-            };
-            let due = stopping || signed.elapsed() >= checkpoints.every;
-            match checkpoints.look(last, due).await {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = turn.tick() => {}
+            }
+            match checkpoints.look(last, signed.elapsed() >= checkpoints.every).await {
                 Ok(Some(head)) => (last, signed, told) = (head, Instant::now(), false),
                 Ok(None) => {}
                 Err(Failed::Shorter(head)) if !told => {
@@ -109,9 +108,13 @@ impl Checkpoints {
                     }
                 }
             }
-            if stopping {
-                break;
-            }
+        }
+    }
+
+    /// Signs where the chain ends when everybody else has stopped writing.
+    pub(super) async fn sign_last(self: &Arc<Self>) {
+        if let Err(Failed::Not(why)) = self.look(self.last().await, true).await {
+            warn!(why, "the last audit checkpoint could not be written; the next start signs it");
         }
     }
 

@@ -121,6 +121,7 @@ pub struct Running {
     platforms: Arc<Platforms>,
     nodes: Option<Arc<Nodes>>,
     calls: Calls,
+    checkpoints: Arc<Checkpoints>,
     tasks: TaskTracker,
     stops: Stops,
     grace: Duration,
@@ -167,7 +168,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     });
     let reception = Arc::new(reception(&prepared, &world, &calls, nodes.clone()));
     let outbox = outbox(&prepared, &records, &wall, links, http_address)?;
-    let checkpoints = Checkpoints::new(&prepared, &records, &wall)?;
+    let checkpoints = Arc::new(Checkpoints::new(&prepared, &records, &wall)?);
     let tokens = tokens(&config, &local_key, Arc::clone(&wall)).await?;
     let (sip_addresses, listeners, gauges) =
         listeners(&prepared, &stops, &tasks, clock, &reception)?;
@@ -213,7 +214,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         tasks.spawn(serving);
     }
     tasks.spawn(crate::api::server::serve(http, app, limits, tasks.clone(), stops.sockets.clone()));
-    tasks.spawn(checkpoints.run(stops.sockets.clone()));
+    tasks.spawn(Arc::clone(&checkpoints).run(stops.sockets.clone()));
     tasks.spawn(background(metrics, outbox, swept, stops.sockets.clone()));
     let counting = stops.sockets.clone();
     tasks.spawn(async move { desk.keep_counting(counting).await });
@@ -228,6 +229,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         platforms,
         nodes,
         calls,
+        checkpoints,
         tasks,
         stops,
         grace: config.shutdown.grace,

@@ -80,5 +80,6 @@ impl Running {
         if tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await.is_err() {
             warn!("some tasks did not end in time");
         }
+        self.checkpoints.sign_last().await;
     }
 }

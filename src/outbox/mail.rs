@@ -305,6 +305,10 @@ fn receiver(email: &SecretText) -> Option<Address> {
     if domain.is_ascii() {
         return Address::new(part, domain).ok();
     }
+    // A port or a path makes a URL and no domain.
+    if domain.contains([':', '/', '?', '#', '\\', '%']) {
+        return None;
+    }
     let url = Url::parse(&format!("http://{domain}/")).ok()?;
     Address::new(part, url.domain()?).ok()
 }
