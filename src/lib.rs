@@ -55,3 +55,7 @@ pub mod sim; // the test caller and the demo
 pub mod telemetry; // logs and metrics
 #[cfg(feature = "daemon")]
 pub mod web; // pages // one file per command
+
+#[cfg(all(test, feature = "daemon"))]
+#[path = "../tests/servers/certificates.rs"]
+mod certificates;

@@ -39,6 +39,7 @@ const LANGUAGE_MAX: usize = 35;
 
 /// What is to change; a field that is left out stays, an address of `null` is removed.
 #[derive(Deserialize)]
+#[expect(clippy::option_option, reason = "left out, removed, or another: JSON says all three")]
 struct Changing {
     reason: Option<String>,
     name: Option<String>,
@@ -133,6 +134,7 @@ fn address(typed: Option<SecretText>) -> Result<Option<SecretText>, ApiError> {
 }
 
 /// A field that is there is `Some`, `null` too.
+#[expect(clippy::option_option, reason = "left out, removed, or another: JSON says all three")]
 fn some<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<SecretText>>, D::Error> {
     Option::deserialize(from).map(Some)
 }

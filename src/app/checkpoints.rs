@@ -162,7 +162,7 @@ impl Checkpoints {
             let name = path.file_name().and_then(|name| name.to_str());
             name.is_some_and(|name| name.starts_with(own))
         };
-        let newest = files.iter().filter(of_ours).next_back()?;
+        let newest = files.iter().rfind(of_ours)?;
         let mut file = std::fs::File::open(newest).ok()?;
         let len = file.metadata().ok()?.len();
         file.seek(SeekFrom::Start(len.saturating_sub(TAIL))).ok()?;

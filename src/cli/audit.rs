@@ -135,7 +135,9 @@ async fn verify(records: &dyn Records, witnesses: Vec<Witness>) -> anyhow::Resul
         let Some(last) = lines.last() else { break };
         from = last.number.saturating_add(1);
         bar.set_position(last.number);
-        lines.into_iter().for_each(|line| verifier.line(line));
+        for line in lines {
+            verifier.line(line);
+        }
     }
     bar.finish_and_clear();
     Ok(verifier.end())

@@ -57,7 +57,8 @@ impl<'a> Files<'a> {
         // A command that was killed leaves what it had written; its PINs must not lie about.
         let (table, pages) = (format!(".letters-{run}.csv"), format!(".letters-{run}-"));
         remove(folder, |name| {
-            name.ends_with(".part") && (name.starts_with(&table) || name.starts_with(&pages))
+            let ours = name.starts_with(&table) || name.starts_with(&pages);
+            ours && name.strip_suffix(".part").is_some()
         })?;
         let mut csv = match format {
             Format::Csv | Format::Both => Some(Hidden::create(folder, &format!("{run}.csv"))?),
@@ -111,7 +112,8 @@ impl<'a> Files<'a> {
         let (folder, run) = (self.folder, self.run);
         let own = format!("letters-{run}");
         remove(folder, |name| match name.strip_prefix(&own) {
-            Some(rest) => rest == ".csv" || rest.starts_with(['-', '.']) && rest.ends_with(".html"),
+            Some(".csv") => true,
+            Some(rest) => rest.starts_with(['-', '.']) && rest.strip_suffix(".html").is_some(),
             None => false,
         })?;
         let mut kept = vec![];

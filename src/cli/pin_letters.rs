@@ -30,7 +30,7 @@ pub struct LettersArgs {
     #[arg(long, value_enum, default_value_t = Format::Both)]
     format: Format,
     /// Address of the page where customers register, which stands in every letter; without it the
-    /// page /activate of http.public_url
+    /// page /activate of `http.public_url`
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     #[command(flatten)]

@@ -12,9 +12,6 @@ pub mod server;
 pub mod tls;
 
 #[cfg(test)]
-#[path = "../../tests/servers/certificates.rs"]
-mod certificates;
-#[cfg(test)]
 mod stories;
 
 use async_trait::async_trait;

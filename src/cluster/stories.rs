@@ -34,10 +34,10 @@ use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::certificates::Authority;
-use super::certificates::GOOD;
-use super::certificates::NodeFiles;
-use super::certificates::nodes;
+use crate::certificates::Authority;
+use crate::certificates::GOOD;
+use crate::certificates::NodeFiles;
+use crate::certificates::nodes;
 use super::*;
 use crate::call::request::Asker;
 use crate::call::request::Refusal;

@@ -72,7 +72,7 @@ fn note_early(world: &World, id: &CustomerId) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => warn!(%error, "a PIN that was used before its link is not on record"),
             Err(_) => {
-                warn!("a PIN that was used before its link is not on record: no answer in time")
+                warn!("a PIN that was used before its link is not on record: no answer in time");
             }
         }
     });

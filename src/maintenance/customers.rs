@@ -139,13 +139,12 @@ impl Desk {
     pub async fn activate(&self, token: &str, source: IpAddr) -> Result<(), Refused> {
         let began = Instant::now();
         self.take_from(source, Asked::Follow)?;
-        let done = match self.workers.links().read(token, LinkPurpose::Activate) {
-            Some(id) => self.pins.activate(&id, self.now()).await,
-            None => {
-                // The same read as for a link that was followed before.
-                let other = self.link(LinkPurpose::Activate);
-                self.pins.activate(&other.id, self.now()).await
-            }
+        let done = if let Some(id) = self.workers.links().read(token, LinkPurpose::Activate) {
+            self.pins.activate(&id, self.now()).await
+        } else {
+            // The same read as for a link that was followed before.
+            let other = self.link(LinkPurpose::Activate);
+            self.pins.activate(&other.id, self.now()).await
         };
         on_the_beat(began).await;
         done?.map(drop).map_err(|_| Refused::LinkInvalid)

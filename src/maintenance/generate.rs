@@ -299,7 +299,7 @@ mod tests {
         async fn ends(&self) -> Progress {
             let mut watch = self.generation.watch();
             let ended = watch.wait_for(|now| now.as_ref().is_some_and(|now| !now.running));
-            let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
+            let ended = tokio::time::timeout(Duration::from_mins(1), ended).await;
             ended.expect("in time").expect("told").clone().expect("an end")
         }
     }

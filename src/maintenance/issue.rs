@@ -15,7 +15,7 @@ use crate::records::pins::Issuing;
 use crate::records::pins::SealedInitial;
 
 /// The longest that an initial PIN is good.
-pub const TTL_MAX: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+pub const TTL_MAX: Duration = Duration::from_hours(336);
 
 /// Everything that [`PinRecords`] needs to issue initial PINs now, good for `ttl` (at most [`TTL_MAX`]).
 /// Begins a print run where none is open.

@@ -157,7 +157,8 @@ impl Read {
     pub(super) fn situation(&self, rules: &Rules, now: Timestamp) -> ShownSituation {
         let Situation { code, title, recommendation, actions } =
             Situation::of(&self.seen(rules), now);
-        let actions = actions.into_iter().map(|action| action.word()).collect();
+        let actions =
+            actions.into_iter().map(super::super::account::situation::Action::word).collect();
         ShownSituation { code: code.word(), flags: code.flags(), title, recommendation, actions }
     }
 

@@ -241,10 +241,14 @@ impl Sink for Mails {
             .map_err(|_| SinkError::Refused("not a mail".into()))?;
         let away = |error: RecordsError| SinkError::Down(error.to_string());
         let Some(link) = self.records.link(&payload.link).await.map_err(away)? else {
-            return Ok(count("dropped"));
+            count("dropped");
+            return Ok(());
         };
         let outcome = match self.ready(&link, now).await.map_err(away)? {
-            None => return Ok(count("dropped")),
+            None => {
+                count("dropped");
+                return Ok(());
+            }
             Some(Prepared::NoAddress) => MailOutcome::Refused,
             Some(Prepared::Mail(mail)) => self.send(item, mail, now).await.inspect_err(|_| {
                 count("deferred");
@@ -257,8 +261,10 @@ impl Sink for Mails {
             MailOutcome::Waiting => {}
             MailOutcome::Refused => {
                 count("refused");
-                let customer = link.customer.as_str();
-                info!(item = item.id, customer, "the mail server knows no such address");
+                info!(
+                    item = item.id,
+                    "the mail server knows no such address; the PIN page of its customer says so"
+                );
             }
         }
         Ok(())

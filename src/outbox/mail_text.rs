@@ -102,8 +102,16 @@ fn escaped(text: &str) -> String {
 }
 
 fn words(purpose: LinkPurpose, language: &str) -> Words {
-    match (purpose, language) {
-        (LinkPurpose::Activate, "nl") => Words {
+    match purpose {
+        LinkPurpose::Activate => activate(language),
+        LinkPurpose::Reset => reset(language),
+    }
+}
+
+/// A new PIN waits for its address to be proven (P25).
+fn activate(language: &str) -> Words {
+    match language {
+        "nl" => Words {
             subject: "{organisation}: bevestig uw e-mailadres",
             before: "Iemand heeft een pincode gekozen voor telefoongesprekken met {organisation} en daarbij dit e-mailadres opgegeven. Was u dat? Open dan deze pagina en druk op de knop:",
             button: "Mijn e-mailadres bevestigen",
@@ -113,7 +121,7 @@ fn words(purpose: LinkPurpose, language: &str) -> Words {
                 "In deze e-mail staat geen pincode. {organisation} vraagt nooit uw hele pincode, niet aan de telefoon en niet per e-mail.",
             ],
         },
-        (LinkPurpose::Activate, "fr") => Words {
+        "fr" => Words {
             subject: "{organisation} : confirmez votre adresse e-mail",
             before: "Quelqu'un a choisi un code secret pour les appels téléphoniques avec {organisation} et a indiqué cette adresse e-mail. Si c'était vous, ouvrez cette page et appuyez sur le bouton :",
             button: "Confirmer mon adresse e-mail",
@@ -123,7 +131,7 @@ fn words(purpose: LinkPurpose, language: &str) -> Words {
                 "Ce message ne contient aucun code. {organisation} ne vous demande jamais votre code entier, ni au téléphone ni par e-mail.",
             ],
         },
-        (LinkPurpose::Activate, "de") => Words {
+        "de" => Words {
             subject: "{organisation}: Bitte bestätigen Sie Ihre E-Mail-Adresse",
             before: "Jemand hat eine PIN für Telefongespräche mit {organisation} gewählt und diese E-Mail-Adresse angegeben. Waren Sie das, dann öffnen Sie diese Seite und drücken Sie dort auf den Knopf:",
             button: "Meine E-Mail-Adresse bestätigen",
@@ -133,7 +141,7 @@ fn words(purpose: LinkPurpose, language: &str) -> Words {
                 "In dieser E-Mail steht keine PIN. {organisation} fragt nie nach Ihrer ganzen PIN, weder am Telefon noch per E-Mail.",
             ],
         },
-        (LinkPurpose::Activate, _) => Words {
+        _ => Words {
             subject: "{organisation}: confirm your e-mail address",
             before: "Somebody chose a PIN for telephone calls with {organisation} and gave this e-mail address. If it was you, open this page and press the button on it:",
             button: "Confirm my e-mail address",
@@ -143,7 +151,13 @@ fn words(purpose: LinkPurpose, language: &str) -> Words {
                 "This mail holds no PIN. {organisation} never asks for your whole PIN, neither on the telephone nor by e-mail.",
             ],
         },
-        (LinkPurpose::Reset, "nl") => Words {
+    }
+}
+
+/// A customer forgot the PIN (X18).
+fn reset(language: &str) -> Words {
+    match language {
+        "nl" => Words {
             subject: "{organisation}: kies een nieuwe pincode",
             before: "Iemand heeft gevraagd om een nieuwe pincode voor telefoongesprekken met {organisation}. Was u dat? Open dan deze pagina en kies er een:",
             button: "Een nieuwe pincode kiezen",
@@ -153,7 +167,7 @@ fn words(purpose: LinkPurpose, language: &str) -> Words {
                 "In deze e-mail staat geen pincode. {organisation} vraagt nooit uw hele pincode, niet aan de telefoon en niet per e-mail.",
             ],
         },
-        (LinkPurpose::Reset, "fr") => Words {
+        "fr" => Words {
             subject: "{organisation} : choisissez un nouveau code",
             before: "Quelqu'un a demandé un nouveau code secret pour les appels téléphoniques avec {organisation}. Si c'était vous, ouvrez cette page et choisissez-en un :",
             button: "Choisir un nouveau code",
@@ -163,7 +177,7 @@ fn words(purpose: LinkPurpose, language: &str) -> Words {
                 "Ce message ne contient aucun code. {organisation} ne vous demande jamais votre code entier, ni au téléphone ni par e-mail.",
             ],
         },
-        (LinkPurpose::Reset, "de") => Words {
+        "de" => Words {
             subject: "{organisation}: Wählen Sie eine neue PIN",
             before: "Jemand hat um eine neue PIN für Telefongespräche mit {organisation} gebeten. Waren Sie das, dann öffnen Sie diese Seite und wählen Sie eine:",
             button: "Eine neue PIN wählen",
@@ -173,7 +187,7 @@ fn words(purpose: LinkPurpose, language: &str) -> Words {
                 "In dieser E-Mail steht keine PIN. {organisation} fragt nie nach Ihrer ganzen PIN, weder am Telefon noch per E-Mail.",
             ],
         },
-        (LinkPurpose::Reset, _) => Words {
+        _ => Words {
             subject: "{organisation}: choose a new PIN",
             before: "Somebody asked for a new PIN for telephone calls with {organisation}. If it was you, open this page and choose one:",
             button: "Choose a new PIN",

@@ -310,17 +310,14 @@ fn spelled(text: &str) -> Zeroizing<String> {
     let mut rest = lower.as_str();
     while let Some(first) = rest.chars().next() {
         let word = WORDS.into_iter().find(|(word, _)| rest.starts_with(word));
-        let length = match word {
-            Some((word, digit)) => {
+        let length = if let Some((word, digit)) = word {
+            told.push(digit);
+            word.len()
+        } else {
+            if let Some(digit) = first.to_digit(10).and_then(|d| char::from_digit(d, 10)) {
                 told.push(digit);
-                word.len()
             }
-            None => {
-                if let Some(digit) = first.to_digit(10).and_then(|d| char::from_digit(d, 10)) {
-                    told.push(digit);
-                }
-                first.len_utf8()
-            }
+            first.len_utf8()
         };
         rest = rest.get(length..).unwrap_or_default();
     }

@@ -234,8 +234,8 @@ impl<R: BufRead> Notes<R> {
             return Ok(Some((place, Err(Unread::CutShort))));
         }
         let signed = |key: &&PublicKey| signatures.iter().any(|by| key.signed(&text, by));
-        let signer = self.keys.iter().find(signed);
-        let checkpoint = signer.and_then(|key| read(&text, key)).ok_or(Unread::NotSigned);
+        let by = self.keys.iter().find(signed);
+        let checkpoint = by.and_then(|key| read(&text, key)).ok_or(Unread::NotSigned);
         Ok(Some((place, checkpoint)))
     }
 }

@@ -66,7 +66,9 @@ fn noted(what: &str, of: &str) -> AuditEntry {
 async fn verified(records: &impl Records) -> u64 {
     let mut verifier = Verifier::new(vec![]);
     let lines = records.audit_stored(0, 10_000).await.expect("read");
-    lines.into_iter().for_each(|line| verifier.line(line));
+    for line in lines {
+        verifier.line(line);
+    }
     let report = verifier.end();
     assert!(report.holds, "{report:?}");
     assert_eq!(records.audit_head().await.expect("read"), report.head);

@@ -380,7 +380,7 @@ impl Verifier {
     fn ahead(&mut self) -> Option<(String, Checkpoint)> {
         let mut seen: Option<(String, Checkpoint)> = None;
         for mut witness in std::mem::take(&mut self.witnesses) {
-            while let Some((line, found)) = witness.found.next() {
+            for (line, found) in witness.found.by_ref() {
                 let place = format!("{}, line {line}", witness.name);
                 match found {
                     Ok(checkpoint) if checkpoint.head.number > self.head.number => {

@@ -41,14 +41,18 @@ fn verified(lines: Vec<Stored>, checkpoints: &str) -> Report {
     let notes =
         Notes::new(std::io::Cursor::new(checkpoints.to_owned()), vec![signer().public().clone()]);
     let mut verifier = Verifier::new(vec![Witness::new("one.checkpoints".into(), notes)]);
-    lines.into_iter().for_each(|line| verifier.line(line));
+    for line in lines {
+        verifier.line(line);
+    }
     verifier.end()
 }
 
 /// Verifies on from a place where everything still fitted.
 fn verified_from(head: Head, lines: Vec<Stored>) -> Report {
     let mut verifier = Verifier::after(head, vec![]);
-    lines.into_iter().for_each(|line| verifier.line(line));
+    for line in lines {
+        verifier.line(line);
+    }
     verifier.end()
 }
 

@@ -167,11 +167,11 @@ impl Taken {
     /// A header, unfolded, as it stands in the mail.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let head = self.raw.split("\r\n\r\n").next().unwrap_or_default().replace("\r\n ", " ");
-        let found = head.split("\r\n").find_map(|line| {
+
+        head.split("\r\n").find_map(|line| {
             let (key, value) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-        });
-        found
+        })
     }
 
     /// Its parts as a reader sees them, one after the other.
