@@ -201,7 +201,8 @@ async fn p12_p16_x18_p25_a_mail_goes_out_and_its_link_reads_back() {
     assert!(text.contains("2026-11-24, 00:00 UTC") && text.contains("Iemand"), "{text}");
     let subject = mail.header("Subject").expect("a subject");
     assert_eq!(subject, "Example Bank: kies een nieuwe pincode");
-    assert_eq!(mail.header("From").as_deref(), Some("\"Bank, PIN\" <pin@bank.example>"));
+    let from = mail.header("From").expect("a sender");
+    assert!(from.ends_with(" <pin@bank.example>"), "{from}");
     assert_eq!(mail.header("Auto-Submitted").as_deref(), Some("auto-generated"));
     for other in ["Canary", "c-1", "thief"] {
         assert!(!mail.raw.contains(other), "the mail says {other}");
@@ -302,7 +303,7 @@ async fn p25_a_link_that_is_void_used_or_too_old_is_not_mailed() {
     let newer = house.forgot("c-1").await;
     let late = house.forgot("c-2").await;
     house.pass(&outbox, DAY).await;
-    assert_eq!(house.pending().await, 3);
+    assert_eq!(house.pending().await, 2, "the older one is void");
     server.start_again();
     house.now.store(house.link(&late).await.expires.0, Ordering::SeqCst);
     let again = house.forgot("c-2").await;
