@@ -34,14 +34,14 @@ use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::certificates::Authority;
-use crate::certificates::GOOD;
-use crate::certificates::NodeFiles;
-use crate::certificates::nodes;
 use super::*;
 use crate::call::request::Asker;
 use crate::call::request::Refusal;
 use crate::call::request::Request;
+use crate::certificates::Authority;
+use crate::certificates::GOOD;
+use crate::certificates::NodeFiles;
+use crate::certificates::nodes;
 use crate::config::cluster::Cluster;
 use crate::model::digits::SecretText;
 use crate::wire::relay::Rest;

@@ -303,7 +303,10 @@ pub async fn reach(settings: &Settings) -> Option<Result<(), Unreached>> {
 fn receiver(email: &SecretText) -> Option<Address> {
     let text = email.expose().trim();
     let (part, domain) = text.rsplit_once('@')?;
+    // No port, path or anything else that a reader of addresses of pages would take off.
+    let host = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-.".contains(c);
     let plain = text.len() <= ADDRESS_MAX
+        && domain.chars().all(host)
         && !text.contains(|c: char| c.is_control() || c.is_whitespace() || "<>,;".contains(c));
     if !plain {
         return None;

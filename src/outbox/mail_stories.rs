@@ -10,6 +10,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
+use crate::certificates::Authority;
+use crate::certificates::GOOD;
 use crate::config::mail::Mail;
 use crate::config::mail::MailServer as Place;
 use crate::config::mail::Security;
@@ -26,8 +28,6 @@ use crate::outbox::Outbox;
 use crate::outbox::Parts;
 use crate::outbox::mail::Unreached;
 use crate::outbox::mail::reach;
-use crate::certificates::Authority;
-use crate::certificates::GOOD;
 use crate::outbox::mail_stories::smtp::MailServer;
 use crate::outbox::mail_stories::smtp::Over;
 use crate::pin::links::Links;

@@ -14,24 +14,31 @@ use countersign::records::pins::MailOutcome;
 use countersign::records::pins::NewLink;
 use countersign::records::pins::PinRecords;
 use countersign::records::sqlite::SqliteRecords;
+use serde_json::json;
 
 use crate::harness::CHEAP_PINS;
 use crate::harness::Daemon;
 use crate::harness::OFFICE;
 use crate::harness::poll;
+use crate::pins::House;
+use crate::pins::MAIL;
+use crate::pins::PIN;
 use crate::smtp_server::MailServer;
 
 const CUSTOMERS: &str = "customer_id,name,email,language,pin\n1001,Canary Finch,ann@example.org,en,9081726\n1002,Bob,wrong@example.org,fr,5028361\n";
 /// What no mail, log or audit line may hold: whole PINs.
 const CANARIES: [&str; 2] = ["9081726", "5028361"];
 
-/// A daemon whose mails go through this server.
-fn daemon(server: &MailServer) -> Daemon {
+/// Mails go through this server.
+fn through(server: &MailServer) -> String {
     let url = server.url();
-    let settings = format!(
-        "{OFFICE}{CHEAP_PINS}[outbox]\nsmtp_url = \"{url}\"\nsmtp_timeout_s = 30\nmail_from = \"Bank <pin@bank.example>\"\norganisation = \"Bank\"\n"
-    );
-    Daemon::with(&settings, CUSTOMERS)
+    format!(
+        "[outbox]\nsmtp_url = \"{url}\"\nsmtp_timeout_s = 30\nmail_from = \"Bank <pin@bank.example>\"\norganisation = \"Bank\"\n"
+    )
+}
+
+fn daemon(server: &MailServer) -> Daemon {
+    Daemon::with(&format!("{OFFICE}{CHEAP_PINS}{}", through(server)), CUSTOMERS)
 }
 
 /// Works on the daemon's records beside it.
@@ -150,4 +157,47 @@ fn p23_a_mail_server_that_is_away_is_told_by_check_and_holds_no_start_up() {
     server.start_again();
     becomes(&daemon, id, MailOutcome::Accepted);
     assert_eq!(server.taken().len(), 1);
+}
+
+#[test]
+fn p12_p16_p19_p22_p23_x18_from_the_letter_through_two_mails_to_a_pin_chosen_anew() {
+    let server = MailServer::start();
+    let house = House::open(&through(&server));
+    let situation = |code: &str| {
+        poll(code, || (house.situation("100374").1 == code).then_some(()));
+    };
+    // P22: the address was mistyped.
+    server.behave(&format!("refuse {MAIL}"));
+    assert_eq!(house.register("100374", &house.letter("100374"), PIN).0, 200);
+    situation("address_refused");
+    // P23: the mail server is busy.
+    server.behave("busy");
+    let why = json!({ "reason": "the address is right after all" });
+    assert_eq!(house.asks("POST", "/v1/customers/100374/pin:resend", &why).0, 200);
+    situation("mail_not_taken");
+    server.behave("");
+    let first = server.wait_for(1).remove(0);
+    situation("link_not_followed");
+    let token = first.token("activate");
+    assert_eq!(house.public("activate", &json!({ "token": token })).0, 200);
+    assert_eq!(house.situation("100374"), ("Yes/Yes".into(), "enabled".into()));
+    assert_eq!(house.rings(PIN), "correct");
+    // The customer forgot it.
+    assert_eq!(house.public("forgot", &json!({ "email": MAIL })).0, 202);
+    let second = server.wait_for(2).remove(1);
+    let token = second.token("reset");
+    let anew = json!({ "token": token, "pin": "6402917" });
+    assert_eq!(house.public("renew", &anew).0, 200);
+    assert_eq!(house.public("renew", &anew).0, 403, "once");
+    assert_eq!(house.rings("6402917"), "correct");
+    assert_ne!(house.rings(PIN), "correct", "the old one is void");
+    for mail in server.taken() {
+        for canary in [PIN, "6402917", "100374", "Ann"] {
+            assert!(!mail.text().contains(canary), "the mail says {canary}");
+        }
+    }
+    let log = house.daemon.log();
+    for secret in [PIN, "6402917", MAIL, token.as_str(), first.token("activate").as_str()] {
+        assert!(!log.contains(secret), "the log says {secret}");
+    }
 }

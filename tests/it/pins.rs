@@ -31,25 +31,25 @@ use crate::harness::http;
 use crate::harness::poll;
 
 const ANN: &str = "+442079463812";
-const PIN: &str = "9081726";
+pub(crate) const PIN: &str = "9081726";
 const OTHER: &str = "5028361";
 /// What the public routes answer at a multiple of.
 const BEAT: Duration = Duration::from_millis(400);
-const MAIL: &str = "ann.canary@example.org";
+pub(crate) const MAIL: &str = "ann.canary@example.org";
 const CUSTOMERS: &str = "customer_id,name,numbers,email,language,fact.date_of_birth\n\
     100374,Ann Example,+442079463812,,en,1980-05-24\n\
     100375,Bob Example,+442079463813,bob@example.org,nl,1971-02-03\n\
     100376,Eve Gone,,,,\n";
 
 /// A daemon with everybody's initial PIN issued, and the eyes of the printer and of the mail server.
-struct House {
-    daemon: Daemon,
+pub(crate) struct House {
+    pub(crate) daemon: Daemon,
     admin: String,
     runtime: Runtime,
 }
 
 impl House {
-    fn open(settings: &str) -> Self {
+    pub(crate) fn open(settings: &str) -> Self {
         let daemon = Daemon::with(&format!("{OFFICE}{CHEAP_PINS}{settings}"), CUSTOMERS);
         let admin = daemon.token("pin_admin", "pat");
         let house = Self { daemon, admin, runtime: Runtime::new().expect("a runtime") };
@@ -67,7 +67,7 @@ impl House {
         })
     }
 
-    fn asks(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) fn asks(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         self.daemon.ask(method, path, &self.admin, Some(body))
     }
 
@@ -76,7 +76,7 @@ impl House {
     }
 
     /// What a customer's browser sends: no token.
-    fn public(&self, what: &str, body: &Value) -> (u16, Value) {
+    pub(crate) fn public(&self, what: &str, body: &Value) -> (u16, Value) {
         let path = format!("/v1/pins/{what}");
         let (status, answer) = http::request(self.daemon.http, "POST", &path, None, Some(body));
         (status, serde_json::from_str(&answer).unwrap_or(Value::Null))
@@ -88,7 +88,7 @@ impl House {
         file
     }
 
-    fn situation(&self, id: &str) -> (String, String) {
+    pub(crate) fn situation(&self, id: &str) -> (String, String) {
         let situation = &self.file(id)["situation"];
         let word = |key: &str| situation[key].as_str().unwrap_or_default().to_owned();
         (word("flags"), word("code"))
@@ -106,7 +106,7 @@ impl House {
     }
 
     /// The PIN in the newest letter, as the printer sees it.
-    fn letter(&self, id: &str) -> String {
+    pub(crate) fn letter(&self, id: &str) -> String {
         let (records, initials) = (self.records(), self.workers().initials());
         let letters = self.runtime.block_on(async {
             let mut found = vec![];
@@ -136,7 +136,7 @@ impl House {
         Some(links.token(&link.id, purpose))
     }
 
-    fn register(&self, id: &str, initial: &str, pin: &str) -> (u16, Value) {
+    pub(crate) fn register(&self, id: &str, initial: &str, pin: &str) -> (u16, Value) {
         let body = json!({ "customer_id": id, "initial_pin": initial, "pin": pin, "email": MAIL });
         self.public("register", &body)
     }
@@ -149,7 +149,7 @@ impl House {
     }
 
     /// What a call with this PIN comes to.
-    fn rings(&self, pin: &str) -> Value {
+    pub(crate) fn rings(&self, pin: &str) -> Value {
         let desktop = Desktop::connect(&self.daemon, &self.daemon.token("supervisor", "sue"));
         let report = call::place(&self.daemon, &["--from", ANN, "--pin", pin]);
         let id = report["call_id"].as_str().expect("an id").to_owned();
