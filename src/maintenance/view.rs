@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::account::Account;
 use crate::account::Standing;
+use crate::account::situation::Action;
 use crate::account::situation::Mail;
 use crate::account::situation::Seen;
 use crate::account::situation::Situation;
@@ -157,8 +158,7 @@ impl Read {
     pub(super) fn situation(&self, rules: &Rules, now: Timestamp) -> ShownSituation {
         let Situation { code, title, recommendation, actions } =
             Situation::of(&self.seen(rules), now);
-        let actions =
-            actions.into_iter().map(super::super::account::situation::Action::word).collect();
+        let actions = actions.into_iter().map(Action::word).collect();
         ShownSituation { code: code.word(), flags: code.flags(), title, recommendation, actions }
     }
 

@@ -70,7 +70,7 @@ impl House {
     }
 
     /// A house whose mails go through this server, in the clear.
-    async fn with(server: &MailServer) -> Self {
+    fn with(server: &MailServer) -> Self {
         let mut house = Self::open();
         house.through("127.0.0.1", server.port, Security::Plain);
         house
@@ -184,7 +184,7 @@ fn files(folder: &Path) -> Vec<Value> {
 #[tokio::test]
 async fn p12_p16_x18_p25_a_mail_goes_out_and_its_link_reads_back() {
     let server = MailServer::start();
-    let house = House::with(&server).await;
+    let house = House::with(&server);
     house.customer("c-1", "one@example.org", Some("nl-BE")).await;
     let link = house.forgot("c-1").await;
     house.pass(&house.outbox(), Duration::ZERO).await;
@@ -220,7 +220,7 @@ async fn p12_p16_x18_p25_a_mail_goes_out_and_its_link_reads_back() {
 async fn p22_an_address_that_the_server_does_not_know_is_refused_for_good() {
     let server = MailServer::start();
     server.behave("refuse wrong@example.org");
-    let house = House::with(&server).await;
+    let house = House::with(&server);
     house.customer("c-1", "wrong@example.org", None).await;
     house.customer("c-2", "no address at all", None).await;
     house.customer("c-3", "three@example.org", None).await;
@@ -248,7 +248,7 @@ async fn p22_an_address_that_the_server_does_not_know_is_refused_for_good() {
 #[tokio::test]
 async fn p22_p23_what_the_server_does_not_take_now_waits_and_comes_later() {
     let mut server = MailServer::start();
-    let house = House::with(&server).await;
+    let house = House::with(&server);
     house.customer("c-1", "one@example.org", None).await;
     house.customer("c-2", "two@example.org", None).await;
     let outbox = house.outbox();
@@ -273,7 +273,7 @@ async fn p22_p23_what_the_server_does_not_take_now_waits_and_comes_later() {
 #[tokio::test]
 async fn p22_a_server_that_says_nothing_costs_its_time_and_no_more() {
     let server = MailServer::start();
-    let mut house = House::with(&server).await;
+    let mut house = House::with(&server);
     house.mail.timeout = Duration::from_secs(1);
     house.customer("c-1", "one@example.org", None).await;
     house.customer("c-2", "two@example.org", None).await;
@@ -292,7 +292,7 @@ async fn p22_a_server_that_says_nothing_costs_its_time_and_no_more() {
 #[tokio::test]
 async fn p25_a_link_that_is_void_used_or_too_old_is_not_mailed() {
     let mut server = MailServer::start();
-    let house = House::with(&server).await;
+    let house = House::with(&server);
     for name in ["c-1", "c-2"] {
         house.customer(name, "one@example.org", None).await;
     }
@@ -319,7 +319,7 @@ async fn p25_a_link_that_is_void_used_or_too_old_is_not_mailed() {
 #[tokio::test]
 async fn a_mail_that_was_taken_and_not_noted_comes_once_more_under_the_same_name() {
     let server = MailServer::start();
-    let mut house = House::with(&server).await;
+    let mut house = House::with(&server);
     house.mail.timeout = Duration::from_secs(1);
     house.customer("c-1", "one@example.org", None).await;
     let outbox = house.outbox();
@@ -394,7 +394,7 @@ async fn a_wrong_password_is_told_by_its_code_alone() {
     std::fs::write(&password, "wrong-s3cret\n").expect("written");
     let server =
         MailServer::start_with(Over::Plain, None, &["--user", "bank", "--password", "s3cret"]);
-    let mut house = House::with(&server).await;
+    let mut house = House::with(&server);
     house.mail.server.as_mut().expect("a server").user = Some("bank".into());
     house.mail.password_file = Some(password.clone());
     let reached = reach(&house.mail).await.expect("a server is set");
@@ -431,7 +431,7 @@ async fn a_letter_beyond_ascii_in_an_address_goes_where_the_server_can_take_it()
     for utf8 in [true, false] {
         let args: &[&str] = if utf8 { &["--utf8"] } else { &[] };
         let server = MailServer::start_with(Over::Plain, None, args);
-        let house = House::with(&server).await;
+        let house = House::with(&server);
         house.customer("c-1", "jürgen@example.org", Some("de")).await;
         let link = house.forgot("c-1").await;
         house.pass(&house.outbox(), Duration::ZERO).await;

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
-use std::time::Instant;
 
 use serde_json::Value;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::harness::Daemon;
 use crate::harness::call;

@@ -2,10 +2,9 @@
 #![expect(clippy::expect_used, reason = "a test may panic")]
 
 use std::time::Duration;
-use std::time::SystemTime;
 
+use countersign::engine::clock::Clock;
 use countersign::model::link_purpose::LinkPurpose;
-use countersign::model::time::Timestamp;
 use countersign::pin::links::Links;
 use countersign::pin::pepper::Pepper;
 use countersign::records::pins::By;
@@ -50,8 +49,7 @@ fn beside<T>(daemon: &Daemon, work: impl AsyncFnOnce(&SqliteRecords) -> T) -> T 
 
 /// The customer asks for a link to choose a new PIN.
 fn forgot(daemon: &Daemon, customer: &str, link: &str) {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
-    let now = Timestamp(u64::try_from(since.as_millis()).expect("this century"));
+    let now = Clock::start().wall();
     let expires = now.after(Duration::from_hours(48));
     let new = NewLink { id: link.to_owned(), purpose: LinkPurpose::Reset, expires };
     let by = By { actor: "customer".into(), reason: "forgot".into(), now };

@@ -12,7 +12,6 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-use std::time::Instant;
 
 use countersign::model::auth::Verdict;
 use countersign::model::digits::VoicePin;
@@ -24,6 +23,7 @@ use countersign::pin::weak;
 use rusqlite::Connection;
 use rusqlite::OpenFlags;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::harness::CHEAP_PINS;
 use crate::harness::Daemon;
@@ -326,7 +326,7 @@ fn random_and_not_weak(letters: &BTreeMap<String, String>) {
 
 /// The pages say what the lines say, each once, and carry no markup of a name.
 fn on_paper(out: &Path, files: &[String], letters: &BTreeMap<String, String>) {
-    let pages = files.iter().filter(|name| name.ends_with(".html"));
+    let pages = files.iter().filter(|name| name.strip_suffix(".html").is_some());
     let text: String =
         pages.map(|name| fs::read_to_string(out.join(name)).expect("HTML")).collect();
     let printed: Vec<_> = text.split("class=\"pin\">").skip(1).map(|rest| &rest[..7]).collect();

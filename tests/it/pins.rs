@@ -6,7 +6,6 @@ use std::io::Read;
 use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
-use std::time::Instant;
 
 use countersign::files;
 use countersign::model::digits::Position;
@@ -21,6 +20,7 @@ use countersign::records::sqlite::SqliteRecords;
 use serde_json::Value;
 use serde_json::json;
 use tokio::runtime::Runtime;
+use tokio::time::Instant;
 
 use crate::harness::CHEAP_PINS;
 use crate::harness::Daemon;
