@@ -31,12 +31,11 @@ const SAID_EVERY: Duration = Duration::from_secs(2);
 
 /// For whom.
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
 pub struct GenerateArgs {
-    /// For every account without a PIN, inactive ones too
-    #[arg(long)]
+    /// For every account without a PIN, inactive ones too: so it is when no account is named
+    #[arg(long, conflicts_with = "id")]
     all: bool,
-    /// For this account
+    /// For this account alone
     #[arg(value_name = "ID")]
     id: Option<String>,
     #[command(flatten)]
@@ -66,7 +65,8 @@ pub async fn run(common: &Common, args: GenerateArgs) -> anyhow::Result<u8> {
     talk(&format!("records: {}", prepared.records_place()));
     let (ttl, by) = (prepared.pin_rules().initial_ttl, args.actor.name());
     let stores = prepared.open_beside().await?;
-    match args.id {
+    // Both cannot be said.
+    match args.id.filter(|_| !args.all) {
         Some(id) => one(&stores, &id, (ttl, &by), common.json).await,
         None => all(&stores, (ttl, &by), common.json).await,
     }
