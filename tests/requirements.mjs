@@ -19,10 +19,11 @@ const SECTIONS = [
   ["C", "The child-maintenance check (profile `cmg`)"],
   ["B", "The bank's back office (profile `bofe`)"],
   ["O", "Courtesy on outbound calls"],
+  ["P", "Making and maintaining PINs"],
   ["X", "Where the sources contradict each other or leave a hole"],
 ];
-/** Rows of other catalogues that a name may carry: PIN maintenance and promises, the design card. */
-const ELSEWHERE = { P: 30, D: 8 };
+/** Rows of another catalogue that a name may carry: the design card. */
+const ELSEWHERE = { D: 8 };
 const ID = /^[cboxpd]\d\d$/;
 
 /** The rows that a test's name begins with. */

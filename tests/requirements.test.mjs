@@ -42,7 +42,7 @@ test("a row without a test that passed, a failed one and an unknown one are told
     ["c33_fails", "failed"],
     ["c34_waits", "ignored"],
     ["c99_unknown", "passed"],
-    ["p11_elsewhere", "passed"],
+    ["d08_elsewhere", "passed"],
   ]);
   assert.deepEqual(judge(rows, results).wrong, [
     "C33: c33_fails failed",
