@@ -156,7 +156,9 @@ fn printed_once(daemon: &Daemon, kept: &BTreeMap<String, Kept>) {
         assert!(!left, "the key of the print run is gone from the files as well");
     }
     let digits = disk.split(|byte| !byte.is_ascii_digit()).filter(|run| run.len() == 7);
-    let canaries: Vec<_> = letters.values().map(String::as_bytes).step_by(997).collect();
+    // A million account numbers have seven digits too, and some of them are somebody's PIN by chance.
+    let unique = letters.values().filter(|pin| !letters.contains_key(pin.as_str()));
+    let canaries: Vec<_> = unique.map(String::as_bytes).step_by(997).collect();
     assert_eq!(digits.filter(|run| canaries.contains(run)).count(), 0, "no PIN in the records");
 
     let again = daemon.command(&arguments).output().expect("it runs");
