@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::account::situation::INITIAL_TRIES;
 use crate::maintenance::desk::Desk;
 use crate::maintenance::desk::Refused;
 use crate::maintenance::desk::reasoned;
@@ -90,7 +91,7 @@ impl Desk {
         }
     }
 
-    /// A first initial PIN for one account.
+    /// An initial PIN for one account that has none that is good.
     pub async fn generate_one(
         &self,
         customer: &CustomerId,
@@ -99,7 +100,9 @@ impl Desk {
     ) -> Result<Shown, Refused> {
         let by = self.by(actor, reasoned(reason)?);
         let read = self.read(customer).await?;
-        let good = read.file.issued.is_some();
+        let (file, now) = (&read.file, self.now());
+        let good =
+            file.expires.is_some_and(|until| until > now) && file.initial_tries < INITIAL_TRIES;
         if read.account.initialized || good {
             return Err(Refused::HasPin);
         }
