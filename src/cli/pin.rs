@@ -14,6 +14,7 @@ use crate::app;
 use crate::cli::Common;
 use crate::cli::config_with_logs;
 use crate::cli::pin_generate;
+use crate::cli::pin_generate::Actor;
 use crate::cli::pin_letters;
 use crate::cli::print;
 use crate::cli::talk;
@@ -52,9 +53,8 @@ pub struct One {
     /// Why; stands in the audit
     #[arg(long, default_value = "on the command line")]
     reason: String,
-    /// Who you are in the audit, instead of the name you are signed in with
-    #[arg(long)]
-    actor: Option<String>,
+    #[command(flatten)]
+    actor: Actor,
 }
 
 /// Whose hint, and over what it is told.
@@ -127,9 +127,7 @@ pub async fn run(common: &Common, command: PinCommand) -> anyhow::Result<u8> {
 impl One {
     fn who(&self) -> anyhow::Result<(CustomerId, String)> {
         let id = self.id.parse().context("the customer id")?;
-        let signed_in = || std::env::var("USER").unwrap_or_else(|_| "operator".to_owned());
-        let actor = self.actor.clone().unwrap_or_else(signed_in);
-        Ok((id, format!("cli:{actor}")))
+        Ok((id, self.actor.name()))
     }
 }
 

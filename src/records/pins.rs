@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde::Serialize;
 
+pub use crate::account::situation::INITIAL_TRIES;
 use crate::model::digits::SecretText;
 use crate::model::ids::CustomerId;
 pub use crate::model::link_purpose::LinkPurpose;
@@ -23,8 +24,6 @@ use crate::model::time::Timestamp;
 use crate::records::RecordsError;
 use crate::records::audit::Chained;
 
-/// Wrong registrations that spend an initial PIN: no more guesses are bought with it.
-pub const INITIAL_TRIES: u8 = 5;
 /// So long an unblock that one person asked for waits for the second one.
 pub const UNBLOCK_WAITS: Duration = Duration::from_hours(24);
 

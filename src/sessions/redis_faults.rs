@@ -412,34 +412,6 @@ async fn p11_redis_never_sees_a_handle() {
     assert_eq!(fields, ["expires"], "who it was for is gone with its use");
 }
 
-/// Prints figures; not a promise.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn how_fast_states_are_saved() {
-    let server = Redis::start();
-    let store = open(lasting(&server.url())).await;
-    for size in [1_usize, 16, 128] {
-        let mut times = Vec::new();
-        let began = Instant::now();
-        for version in 1..=400_u64 {
-            let of = |n: usize| SharedCall {
-                body: "x".repeat(500).into(),
-                ..call(&format!("c-{size}-{n}"), "n-1", version)
-            };
-            let asked = Instant::now();
-            let _ = store.save((0..size).map(of).collect()).await.expect("saved");
-            times.push(asked.elapsed());
-        }
-        let rate = 400 * size as u128 * 1000 / began.elapsed().as_millis().max(1);
-        times.sort_unstable();
-        let (half, most) = (times[200], times[396]);
-        eprintln!("{size:>4} states: {rate:>6} states/s, p50 {half:?}, p99 {most:?}");
-        let stats: String = server.ask(&["INFO", "commandstats"]);
-        stats.lines().filter(|line| line.contains("eval")).for_each(|line| eprintln!("{line}"));
-        let _: String = server.ask(&["CONFIG", "RESETSTAT"]);
-    }
-}
-
 /// Calls live as long as a test may take.
 fn lasting(url: &str) -> RedisSettings {
     RedisSettings { times: Times::default(), ..settings(url, "faults", None) }
