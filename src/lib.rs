@@ -52,6 +52,8 @@ pub mod sessions; // live state
 #[cfg(feature = "daemon")]
 pub mod sim; // the test caller and the demo
 #[cfg(feature = "daemon")]
+pub mod sockets; // the door of every WebSocket
+#[cfg(feature = "daemon")]
 pub mod telemetry; // logs and metrics
 #[cfg(feature = "daemon")]
 pub mod web; // pages // one file per command

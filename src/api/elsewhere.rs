@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::api::error::ApiError;
 use crate::api::events::WAIT_MAX;
-use crate::api::events::here;
+use crate::api::intake::here;
 use crate::model::digits::SecretText;
 use crate::model::ids::NodeId;
 use crate::platform::http::Platforms;

@@ -1,5 +1,6 @@
 //! `POST /v1/events`, `GET /v1/calls/{id}/directive`: platforms that report by HTTP (contract §4).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequest;
@@ -18,13 +19,10 @@ use crate::api::ApiState;
 use crate::api::body::Json;
 use crate::api::body::who;
 use crate::api::elsewhere::PassedOn;
-use crate::api::elsewhere::routed;
 use crate::api::error::ApiError;
 use crate::api::error::json;
-use crate::platform::http::Platforms;
-use crate::wire::events::Answer;
+use crate::api::intake::Intake;
 pub use crate::wire::events::BODY_MAX;
-use crate::wire::events::Batch;
 use crate::wire::events::NoBatch;
 use crate::wire::events::Rejected;
 use crate::wire::identity::TokenRole;
@@ -51,12 +49,8 @@ pub async fn publish(
     let passed_on = request.extensions().get::<PassedOn>().is_some();
     let Json(body) = Json::<Value>::from_request(request, &state).await?;
     let alone = body.is_object();
-    let elsewhere = state.elsewhere.as_ref().filter(|_| !passed_on);
-    let answer = match elsewhere {
-        Some(elsewhere) => routed(&state.platforms, &**elsewhere, body).await,
-        None => here(&state.platforms, body).await,
-    };
-    let mut answer = match answer {
+    let intake = Intake::new(Arc::clone(&state.platforms), state.elsewhere.clone());
+    let mut answer = match intake.publish(body, passed_on).await {
         Ok(answer) => answer,
         Err(NoBatch::Form) => {
             let message = "send one event, a JSON object, or an array of them";
@@ -72,10 +66,6 @@ pub async fn publish(
         last => answer.rejected.extend(last),
     }
     Ok(json(StatusCode::OK, serde_json::to_string(&answer).unwrap_or_default()))
-}
-
-pub(crate) async fn here(platforms: &Platforms, body: Value) -> Result<Answer, NoBatch> {
-    Ok(platforms.publish(Batch::read(body)?.into_events()).await)
 }
 
 fn alone_rejected(rejected: Rejected) -> ApiError {

@@ -11,6 +11,7 @@ pub mod error;
 pub mod events;
 pub mod guard;
 pub mod health;
+pub mod intake;
 pub mod intents;
 pub mod jobs;
 pub mod keys;
@@ -190,6 +191,8 @@ mod tests {
     use crate::model::ids::CallId;
     use crate::model::ids::CustomerId;
     use crate::model::ids::FactKey;
+    use crate::model::ids::PlatformCallId;
+    use crate::model::ids::PlatformName;
     use crate::model::number::PhoneNumber;
     use crate::model::party::PartyRole;
     use crate::model::sealed_pin::SealedPin;
@@ -675,6 +678,10 @@ mod tests {
     struct Fake;
 
     impl Entry for Fake {
+        fn find(&self, _: &PlatformName, _: &PlatformCallId) -> Option<CallHandle> {
+            None
+        }
+
         fn key_times(&self, _: Option<&str>) -> KeyTimes {
             KeyTimes { digit: Duration::ZERO, customer_number: Duration::ZERO }
         }

@@ -17,6 +17,8 @@ use crate::effects::World;
 use crate::engine::CallHandle;
 use crate::engine::calls::Calls;
 use crate::model::ids::CallId;
+use crate::model::ids::PlatformCallId;
+use crate::model::ids::PlatformName;
 use crate::platform::Entry;
 use crate::platform::KeyTimes;
 use crate::platform::Leg;
@@ -65,6 +67,10 @@ impl Entry for Reception {
         let id = CallId::new(self.world.clock.wall(), rand::random());
         let carrier = Carrier::new(Arc::clone(&self.world), id.clone(), leg, Arc::clone(profile));
         self.calls.start(&id, delivered, Arc::clone(profile), carrier).map_err(|_| Refused)
+    }
+
+    fn find(&self, platform: &PlatformName, call: &PlatformCallId) -> Option<CallHandle> {
+        self.calls.of_platform(platform, call)
     }
 }
 

@@ -168,7 +168,7 @@ impl Call {
     }
 
     /// The entry in progress is void. Those that are on disk count, and whatever they left is asked for.
-    fn ask_pin_again(&mut self, now: Now) -> Next {
+    pub(crate) fn ask_pin_again(&mut self, now: Now) -> Next {
         let attempts = self.facts.profile.capture.attempts;
         match self.facts.factors.pin {
             table::Pin::Pending if self.facts.entries < attempts => {
@@ -265,6 +265,7 @@ fn facts(
         questions: saved.questions,
         recovering: saved.recovering,
         recovered: saved.recovered,
+        leg_lost: false,
         resetting: saved.resetting,
         call_back: saved.call_back.as_ref().map(SavedOffer::offer),
         reminder: saved.reminder,

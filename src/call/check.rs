@@ -143,8 +143,10 @@ impl Call {
         let allowed = self.facts.proof.as_ref().is_none_or(Proof::allows_pin);
         let reachable = match (self.facts.direction, self.facts.collects) {
             (_, Collects::Anytime) => true,
-            (Direction::Inbound, Collects::WhileHeld) => !self.facts.with_agent,
-            (Direction::Outbound, Collects::WhileHeld) => false,
+            (Direction::Inbound, Collects::WhileHeld | Collects::UntilHandedOver) => {
+                !self.facts.with_agent
+            }
+            (Direction::Outbound, Collects::WhileHeld | Collects::UntilHandedOver) => false,
         };
         entries_left && allowed && reachable && self.facts.ended_at.is_none()
     }

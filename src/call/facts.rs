@@ -213,6 +213,8 @@ pub struct Facts {
     pub recovering: bool,
     /// The way back was tried; nobody gets two tries in a call.
     pub recovered: bool,
+    /// The way to the leg is broken: nothing is asked.
+    pub leg_lost: bool,
     /// The way back was passed and its reset is on the way to disk.
     pub resetting: bool,
     pub call_back: Option<CallBackOffer>,
@@ -299,6 +301,7 @@ impl Facts {
             questions: None,
             recovering: false,
             recovered: false,
+            leg_lost: false,
             resetting: false,
             call_back: None,
             reminder: None,

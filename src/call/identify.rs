@@ -65,7 +65,7 @@ impl Call {
         Self::ask_number(reprompts, now)
     }
 
-    fn ask_number(reprompts: u8, now: Now) -> Next {
+    pub(crate) fn ask_number(reprompts: u8, now: Now) -> Next {
         let until = now.up + PROMPT_MAX;
         let phase = Phase::Identifying { keys: SecretKeys::default(), reprompts, until };
         (phase, vec![Effect::Play(Prompt::CustomerNumber)])

@@ -94,6 +94,10 @@ pub enum CallEvent {
         /// Whether the agents spoke first; a blind transfer carries no state on.
         warm: bool,
     },
+    /// The way to the leg broke; whether the caller is still there is not known.
+    LegLost,
+    /// The leg is in hand again. Whether keys were lost is not known: an entry in progress is void.
+    LegBack,
     /// The leg is gone.
     ConnectionCleared(Cause),
 }

@@ -9,6 +9,7 @@
 //!  Deciding --> HandingOver --> HandedOver <------ HandingOver <-- Closing <-- (wrong: Capture once more)
 //!                                   |
 //!  any state -- hang-up, deadline --'--> WrapUp --> Released
+//!  with the machine -- leg lost --> Interrupted -- leg back --> asked again from the start
 //! ```
 //!
 //! Invariants: nothing in here reads a clock, a socket or a random number, or logs; every phase but
@@ -25,6 +26,7 @@ pub mod effect;
 pub mod facts;
 pub mod identify;
 pub mod input;
+pub mod interrupted;
 pub mod party;
 pub mod passing_on;
 pub mod phase;
@@ -100,7 +102,8 @@ impl Call {
     #[must_use = "dropping effects loses what the call decided"]
     pub fn step(&mut self, input: Input, now: Now) -> Vec<Effect> {
         let phase = std::mem::replace(&mut self.phase, Phase::Released);
-        let (phase, effects) = self.advance(phase, input, now);
+        let next = self.advance(phase, input, now);
+        let (phase, effects) = self.within_reach(next, now);
         self.phase = phase;
         let mut effects = self.publish_then(effects);
         effects.extend(self.count());
@@ -174,6 +177,9 @@ impl Call {
                     | CallEvent::Transferred { .. }),
                 ),
             ) => self.platform_moves(phase, event, now),
+            (phase, Input::Event(CallEvent::LegLost)) => self.leg_lost(phase),
+            (phase, Input::Event(CallEvent::LegBack)) => self.leg_back(phase, now),
+            (Phase::Interrupted { then, .. }, Input::DeadlineReached) => self.leg_gone(then, now),
             (phase, Input::Disowned) => self.disowned(&phase),
             (phase, Input::Shutdown) => self.shut_down(phase, now),
             (phase, Input::MakeRoom) => self.make_room(phase, now),

@@ -57,6 +57,8 @@ impl Call {
             | CallEvent::DigitGenerated(_)
             | CallEvent::PromptEnded
             | CallEvent::HandedOver(_)
+            | CallEvent::LegLost
+            | CallEvent::LegBack
             | CallEvent::ConnectionCleared(_) => vec![],
         };
         (phase, effects)

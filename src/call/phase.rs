@@ -18,6 +18,9 @@ pub(crate) const PROMPT_MAX: Duration = Duration::from_secs(15);
 /// Longest wait for a transfer to come to an end.
 pub(crate) const HAND_OVER_MAX: Duration = Duration::from_secs(35);
 
+/// Longest wait for a leg that is out of reach.
+pub(crate) const LEG_LOST_MAX: Duration = Duration::from_secs(30);
+
 /// The phases, in the order of a call; see the drawing in `call/mod.rs`.
 #[derive(Debug)]
 pub enum Phase {
@@ -87,6 +90,13 @@ pub enum Phase {
         /// When to give up.
         until: Uptime,
     },
+    /// The way to the leg broke in mid-dialogue.
+    Interrupted {
+        /// Where to go on when it is back.
+        then: Then,
+        /// When to go on without the caller's keys.
+        until: Uptime,
+    },
     /// The last prompt plays.
     Closing {
         /// When it must be over.
@@ -118,6 +128,19 @@ pub enum Phase {
     Released,
 }
 
+/// Where a dialogue goes on after an interruption.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Then {
+    /// The caller is answered.
+    Answer,
+    /// The customer number is asked for.
+    Identify,
+    /// The PIN digits are asked for, both of them.
+    AskPin,
+    /// Nothing more is asked.
+    Leave,
+}
+
 impl Phase {
     /// When the phase is over by itself. A new phase has to answer this before it compiles.
     #[must_use]
@@ -133,6 +156,7 @@ impl Phase {
             | Self::Reserving { until, .. }
             | Self::Judging { until, .. }
             | Self::Settling { until, .. }
+            | Self::Interrupted { until, .. }
             | Self::Closing { until }
             | Self::HandingOver { until, .. }
             | Self::Parting { until }
@@ -157,6 +181,7 @@ impl Phase {
             | Self::Reserving { .. }
             | Self::Judging { .. }
             | Self::Settling { .. }
+            | Self::Interrupted { .. }
             | Self::Closing { .. }
             | Self::Parting { .. }
             | Self::HandingOver { answered: true, .. } => "ivr",
@@ -171,6 +196,7 @@ impl Phase {
     pub const fn settled(&self) -> bool {
         match self {
             Self::Identifying { .. }
+            | Self::Interrupted { .. }
             | Self::HandedOver { .. }
             | Self::WrapUp { .. }
             | Self::Released => true,
@@ -201,6 +227,7 @@ impl Phase {
             | Self::LookingUpKeyed { .. }
             | Self::Drawing { .. }
             | Self::Capture { .. }
+            | Self::Interrupted { .. }
             | Self::Closing { .. }
             | Self::HandingOver { .. }
             | Self::Parting { .. }

@@ -21,6 +21,7 @@ use crate::call::facts::PinShown;
 use crate::call::facts::QuestionsAsked;
 use crate::call::facts::Reminder;
 use crate::call::phase::Phase;
+use crate::call::phase::Then;
 use crate::call::transcript::Transcript;
 use crate::model::auth::Authentication;
 use crate::model::call_kind::Collects;
@@ -194,13 +195,17 @@ fn stage(phase: &Phase, now: Uptime) -> SavedStage {
         Phase::Answering { .. } | Phase::Identifying { .. } | Phase::LookingUpKeyed { .. } => {
             SavedStage::Identifying
         }
-        Phase::Drawing { .. }
+        Phase::Interrupted { then: Then::Answer | Then::Identify, .. } => SavedStage::Identifying,
+        Phase::Interrupted { then: Then::AskPin, .. }
+        | Phase::Drawing { .. }
         | Phase::Capture { .. }
         | Phase::Reserving { .. }
         | Phase::Judging { .. }
         | Phase::Settling { .. } => SavedStage::Pin,
         Phase::Deciding { .. } => SavedStage::Deciding,
-        Phase::Closing { .. } => SavedStage::Leaving { answered: true },
+        Phase::Closing { .. } | Phase::Interrupted { then: Then::Leave, .. } => {
+            SavedStage::Leaving { answered: true }
+        }
         Phase::HandingOver { answered, .. } => SavedStage::Leaving { answered: *answered },
         Phase::Parting { .. } => SavedStage::Parting,
         Phase::HandedOver { until } => SavedStage::HandedOver { left_ms: left(*until) },

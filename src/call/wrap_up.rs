@@ -91,6 +91,10 @@ impl Call {
                 self.facts.note_of(Who::Caller, now.wall, "caller hung up");
                 (phase, vec![])
             }
+            Phase::Interrupted { .. } => {
+                self.void_entry();
+                self.ended(cause, now)
+            }
             Phase::Capture { .. } => {
                 let record = self.record_abandoned();
                 if let Some(shown) = &mut self.facts.pin {

@@ -1,5 +1,6 @@
 //! The calls that live on this node, by our id and by the platform's.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::engine::Effects;
 use crate::engine::clock::Clock;
 use crate::model::ids::CallId;
 use crate::model::ids::PlatformCallId;
+use crate::model::ids::PlatformName;
 use crate::policy::Profile;
 
 /// Calls asked to go for each that comes, once the table is full.
@@ -40,10 +42,13 @@ struct Shared {
     stop: CancellationToken,
 }
 
+/// A call as its platform names it.
+type PlatformKey = (PlatformCallId, PlatformName);
+
 #[derive(Debug, Default)]
 struct Table {
     by_id: HashMap<CallId, CallHandle>,
-    by_platform: HashMap<PlatformCallId, CallId>,
+    by_platform: BTreeMap<PlatformKey, CallId>,
     /// In the order in which they came, those that could not make room behind the others.
     order: VecDeque<CallId>,
 }
@@ -82,22 +87,23 @@ impl Calls {
         profile: Arc<Profile>,
         effects: E,
     ) -> Result<CallHandle, NoRoom> {
-        let platform_id = delivered.platform_call_id.clone();
+        let key = (delivered.platform_call_id.clone(), delivered.platform.clone());
         let offered = Call::offered(id.clone(), delivered, profile, self.shared.clock.now());
-        self.begin(offered, platform_id, effects)
+        self.begin(offered, key, effects)
     }
 
     /// Starts the task of a call that another node had.
     pub fn adopt<E: Effects>(&self, adoption: Adoption, effects: E) -> Result<CallHandle, NoRoom> {
-        let platform_id = adoption.saved.platform_call_id.clone();
+        let saved = &adoption.saved;
+        let key = (saved.platform_call_id.clone(), saved.platform.clone());
         let adopted = Call::adopted(adoption, self.shared.clock.now());
-        self.begin(adopted, platform_id, effects)
+        self.begin(adopted, key, effects)
     }
 
     fn begin<E: Effects>(
         &self,
         begun: (Call, Vec<Effect>),
-        platform_id: PlatformCallId,
+        key: PlatformKey,
         effects: E,
     ) -> Result<CallHandle, NoRoom> {
         let Shared { clock, tasks, stop, max, .. } = &*self.shared;
@@ -113,7 +119,7 @@ impl Calls {
             }
             table.order.push_back(id.clone());
             table.by_id.insert(id.clone(), handle.clone());
-            table.by_platform.insert(platform_id.clone(), id.clone());
+            table.by_platform.insert(key.clone(), id.clone());
         }
         let calls = self.clone();
         tasks.spawn(async move {
@@ -129,8 +135,8 @@ impl Calls {
                 order.retain(|id| by_id.contains_key(id));
             }
             // The platform may have used its id again meanwhile.
-            if table.by_platform.get(&platform_id) == Some(&id) {
-                table.by_platform.remove(&platform_id);
+            if table.by_platform.get(&key) == Some(&id) {
+                table.by_platform.remove(&key);
             }
         });
         Ok(handle)
@@ -143,10 +149,25 @@ impl Calls {
         let name = named.to_owned();
         let by_id = CallId::try_from(name.clone()).ok().and_then(|id| table.by_id.get(&id));
         let by_platform = || {
-            let id = table.by_platform.get(&PlatformCallId::try_from(name).ok()?)?;
+            let name = PlatformCallId::try_from(name).ok()?;
+            let first = PlatformName::try_from("\u{20}".to_owned()).ok()?;
+            let mut same = table.by_platform.range((name.clone(), first)..);
+            let (_, id) = same.next().filter(|((call, _), _)| *call == name)?;
             table.by_id.get(id)
         };
         by_id.or_else(by_platform).cloned()
+    }
+
+    /// The call that this platform names so.
+    #[must_use]
+    pub fn of_platform(
+        &self,
+        platform: &PlatformName,
+        call: &PlatformCallId,
+    ) -> Option<CallHandle> {
+        let table = self.table();
+        let id = table.by_platform.get(&(call.clone(), platform.clone()))?;
+        table.by_id.get(id).cloned()
     }
 
     /// All calls that live here.

@@ -32,6 +32,9 @@ pub enum Collects {
     /// Only while we hold the caller's media ourselves (SIP).
     #[default]
     WhileHeld,
+    /// While the platform, which keeps the media, runs our script: until the caller is passed on
+    /// (Asterisk, webhooks).
+    UntilHandedOver,
     /// Also while the caller talks to an agent: the media stays with the platform (HTTP events).
     Anytime,
 }

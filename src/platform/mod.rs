@@ -1,5 +1,6 @@
 //! HEARS AND SPEAKS. One folder per platform: its dialect ↔ call events and telephony commands.
 
+pub(crate) mod arrival;
 pub(crate) mod claims;
 pub mod http;
 pub mod sip;
@@ -13,6 +14,8 @@ use crate::call::input::Delivered;
 use crate::engine::CallHandle;
 use crate::model::cause::Cause;
 use crate::model::ids::CallId;
+use crate::model::ids::PlatformCallId;
+use crate::model::ids::PlatformName;
 
 /// What a call can do with its caller's leg. Nothing here waits; what comes of it is an event.
 pub trait Leg: Send + 'static {
@@ -57,4 +60,7 @@ pub trait Entry: Send + Sync + 'static {
         policy: Option<&str>,
         leg: Box<dyn Leg>,
     ) -> Result<CallHandle, Refused>;
+
+    /// The live call that this platform names so, where it is this node's.
+    fn find(&self, platform: &PlatformName, call: &PlatformCallId) -> Option<CallHandle>;
 }

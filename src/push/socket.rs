@@ -3,16 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::Request;
 use axum::http::HeaderMap;
-use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::response::Response;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +21,8 @@ use crate::push::Doorkeeper;
 use crate::push::conversation;
 use crate::push::hub::Hub;
 use crate::push::session::SessionLimits;
+use crate::sockets::accepted;
+use crate::sockets::names;
 
 /// The subprotocol of contract §6.
 pub const PROTOCOL: &str = "countersign.v1";
@@ -164,9 +163,7 @@ impl Desktops {
     /// Turns a request into a desktop's socket, or says why not.
     pub fn upgrade(self: &Arc<Self>, mut request: Request) -> Result<Response, NoUpgrade> {
         let headers = request.headers();
-        let key = websocket_key(headers).ok_or(NoUpgrade::NotWebSocket)?;
-        let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()))
-            .map_err(|_| NoUpgrade::NotWebSocket)?;
+        let response = accepted(headers, Some(PROTOCOL)).ok_or(NoUpgrade::NotWebSocket)?;
         if !origin_allowed(headers, request.uri().host(), &self.origins) {
             return Err(NoUpgrade::ForeignOrigin);
         }
@@ -180,36 +177,12 @@ impl Desktops {
 
         let upgrade = hyper::upgrade::on(&mut request);
         self.tasks.spawn(conversation::attend(Arc::clone(self), upgrade, place));
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let headers = response.headers_mut();
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
         Ok(response)
     }
 
     pub(crate) fn now(&self) -> Now {
         Now { up: Uptime(self.started.elapsed()), wall: (self.clock)() }
     }
-}
-
-/// The client's key, if the request asks for a WebSocket of version 13.
-fn websocket_key(headers: &HeaderMap) -> Option<&HeaderValue> {
-    let asks = names(headers, header::CONNECTION, |name| name.eq_ignore_ascii_case("upgrade"))
-        && names(headers, header::UPGRADE, |name| name.eq_ignore_ascii_case("websocket"))
-        && headers.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13");
-    headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| asks && key.len() == 24)
-}
-
-fn names(headers: &HeaderMap, list: header::HeaderName, fits: impl Fn(&str) -> bool) -> bool {
-    let values = headers.get_all(list);
-    values
-        .iter()
-        .filter_map(|v| v.to_str().ok())
-        .flat_map(|v| v.split(','))
-        .any(|name| fits(name.trim()))
 }
 
 /// No Origin is no browser. A browser's must be the host it talks to, or one of the list (P13).

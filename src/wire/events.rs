@@ -13,6 +13,7 @@ use crate::call::input::CallEvent;
 use crate::call::input::PresentedIntent;
 use crate::call::input::TransferTo;
 use crate::model::auth::Authentication;
+use crate::model::call_kind::Collects;
 use crate::model::call_kind::Direction;
 use crate::model::caller::Attestation;
 use crate::model::caller::CallerClass;
@@ -90,6 +91,8 @@ pub struct Arrival {
     pub customer: Option<CustomerId>,
     /// Where the call goes.
     pub queue: Option<QueueName>,
+    /// When the platform can collect keys.
+    pub collects: Collects,
 }
 
 impl fmt::Debug for Arrival {
@@ -280,8 +283,14 @@ impl<'a> Fields<'a> {
             IntentHandle::parse(handle.trim())
                 .map_or(PresentedIntent::Unreadable, PresentedIntent::Handle)
         });
+        let collects = match self.text("collects")? {
+            None | Some("anytime") => Collects::Anytime,
+            Some("until_handed_over") => Collects::UntilHandedOver,
+            Some(_) => return Err(wrong("collects", "must be anytime or until_handed_over")),
+        };
         Ok(Arrival {
             direction,
+            collects,
             ani: self.text("ani")?.map(str::to_owned),
             cli: self.text("cli")?.map(str::to_owned),
             dnis: self.text("dnis")?.map(str::to_owned),

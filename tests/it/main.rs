@@ -32,6 +32,7 @@ mod p08_slow_desk;
 mod p11_no_secret_leaks;
 mod pin_generate;
 mod pins;
+mod platforms;
 #[path = "../servers/postgres.rs"]
 mod postgres;
 mod promises;

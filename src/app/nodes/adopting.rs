@@ -116,7 +116,7 @@ impl Nodes {
             let world = Arc::clone(&reception.world);
             Carrier::of_term(world, id.clone(), leg, Arc::clone(&profile), term)
         };
-        if adoption.saved.collects == Collects::Anytime {
+        if adoption.saved.collects != Collects::WhileHeld {
             let times = reception.key_times(Some(&profile.name));
             let (leg, resumed) = platforms.resume(&adoption.saved, leg, times);
             let Ok(call) = reception.calls.adopt(adoption, carrier(leg)) else { return false };

@@ -5,6 +5,7 @@ mod after;
 mod bofe;
 mod cmg;
 mod house;
+mod interrupted;
 mod laws;
 mod liveness;
 mod properties;

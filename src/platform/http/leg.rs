@@ -61,10 +61,16 @@ impl HttpLeg {
 
 impl Leg for HttpLeg {
     fn answer(&mut self) {
+        if self.line.through(Leg::answer) {
+            return;
+        }
         self.tell(Told::Event(CallEvent::Established));
     }
 
     fn play(&mut self, prompt: Prompt) {
+        if self.line.through(|leg| leg.play(prompt)) {
+            return;
+        }
         self.tell(match self.line.order(|orders| orders.play(prompt)) {
             Ends::Now => Told::Event(CallEvent::PromptEnded),
             Ends::After(wait) => Told::PromptEnds(wait),
@@ -72,16 +78,25 @@ impl Leg for HttpLeg {
     }
 
     fn stop_playing(&mut self) {
+        if self.line.through(Leg::stop_playing) {
+            return;
+        }
         self.tell(Told::Silence);
     }
 
-    fn hand_over(&mut self, to: &str, _answered: bool, call: &CallId) {
+    fn hand_over(&mut self, to: &str, answered: bool, call: &CallId) {
         self.line.order(|orders| orders.route(to, call));
+        if self.line.through(|leg| leg.hand_over(to, answered, call)) {
+            return;
+        }
         self.tell(Told::Event(CallEvent::HandedOver(HandOver::Done)));
     }
 
     fn clear(&mut self, cause: Cause) {
         self.line.order(|orders| orders.hang_up(cause));
+        if self.line.through(|leg| leg.clear(cause)) {
+            return;
+        }
         self.tell(Told::Silence);
     }
 

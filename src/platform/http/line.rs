@@ -20,6 +20,7 @@ use crate::model::ids::CallId;
 use crate::model::ids::PlatformCallId;
 use crate::model::ids::PlatformName;
 use crate::model::time::Timestamp;
+use crate::platform::Leg;
 use crate::platform::http::orders::Orders;
 use crate::wire::directive::Directive;
 use crate::wire::directive::Order;
@@ -35,13 +36,14 @@ const EVENTS_MAX: usize = 32;
 pub(super) type Key = (PlatformCallId, PlatformName);
 
 /// One call of an HTTP platform.
-#[derive(Debug)]
 pub(super) struct Line {
     key: Key,
     call: OnceLock<CallHandle>,
     orders: Mutex<Orders>,
     /// The newest directive's.
     version: watch::Sender<u64>,
+    /// Another way to the caller, which has the word as long as it is there.
+    mouth: Mutex<Option<Box<dyn Leg>>>,
     /// The ids of the events that were taken last.
     events: Mutex<VecDeque<String>>,
     /// Held while an event is handed in: those of concurrent requests take turns, in the order in
@@ -58,6 +60,7 @@ impl Line {
             call: OnceLock::new(),
             orders: Mutex::new(orders),
             version,
+            mouth: Mutex::default(),
             events: Mutex::default(),
             turn,
         })
@@ -99,6 +102,17 @@ impl Line {
         let version = orders.directive().version;
         self.version.send_if_modified(|told| std::mem::replace(told, version) != version);
         done
+    }
+
+    /// Gives the word to another way to the caller, or takes it back.
+    pub(super) fn speaks_through(&self, leg: Option<Box<dyn Leg>>) {
+        *self.mouth.lock().unwrap_or_else(PoisonError::into_inner) = leg;
+    }
+
+    /// Has the other way to the caller do something, where there is one.
+    pub(super) fn through(&self, what: impl FnOnce(&mut dyn Leg)) -> bool {
+        let mut mouth = self.mouth.lock().unwrap_or_else(PoisonError::into_inner);
+        mouth.as_deref_mut().map(|leg| what(leg)).is_some()
     }
 
     pub(super) fn wants(&self, asked: Option<u64>) -> bool {
@@ -175,10 +189,10 @@ impl Line {
 }
 
 /// The lines of all calls that live.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Lines(Mutex<Table>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Table {
     by_name: BTreeMap<Key, Arc<Line>>,
     by_id: HashMap<CallId, Arc<Line>>,

@@ -8,7 +8,6 @@
 //! An event is handed in exactly once: its id is remembered in the same breath, so a request that is
 //! cut off and sent again changes nothing twice.
 
-mod event;
 mod leg;
 mod line;
 mod orders;
@@ -27,24 +26,29 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::call::Progress;
 use crate::call::input::CallEvent;
 use crate::call::input::Input;
+use crate::engine::CallHandle;
 use crate::engine::clock::Clock;
 use crate::model::digits::Key;
 use crate::model::ids::PlatformCallId;
 use crate::model::ids::PlatformName;
 use crate::model::time::Timestamp;
 use crate::platform::Entry;
+use crate::platform::Leg;
 use crate::platform::Refused;
-pub use crate::platform::http::event::Rules;
-use crate::platform::http::event::Translated;
-use crate::platform::http::event::translate;
+pub use crate::platform::arrival::Rules;
+use crate::platform::arrival::Translated;
+use crate::platform::arrival::translate;
 use crate::platform::http::leg::HttpLeg;
 use crate::platform::http::leg::relay;
 use crate::platform::http::line::Line;
 use crate::platform::http::line::Lines;
 use crate::platform::http::orders::Orders;
 use crate::platform::http::seen::Seen;
+use crate::wire::directive::Directive;
+use crate::wire::directive::Order;
 use crate::wire::events::Answer;
 use crate::wire::events::Arrival;
 use crate::wire::events::CallAnswer;
@@ -74,6 +78,8 @@ pub struct Platforms {
 struct Taken {
     /// Its call; `None` for a repeat about a call that is over.
     line: Option<Arc<Line>>,
+    /// Its call where another adapter has the caller's leg.
+    other: Option<CallHandle>,
     /// The step of the call with which it was taken.
     since: u64,
     /// Whether it is older than what the call had heard before.
@@ -115,11 +121,12 @@ impl Platforms {
                     continue;
                 }
             };
-            let event_id = event.id.clone();
+            let (event_id, event_call) = (event.id.clone(), event.call.clone());
             match self.take(event).await {
-                Ok(Taken { line, since, late }) => {
+                Ok(Taken { line, other, since, late }) => {
                     answer.accepted += 1;
                     answer.out_of_order += usize::from(late);
+                    answer.calls.extend(other.map(|call| elsewhere(&event_call, &call)));
                     let Some(line) = line else { continue };
                     match named.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &line)) {
                         Some((_, newest)) => *newest = since.max(*newest),
@@ -175,7 +182,12 @@ impl Platforms {
         let (call, platform) = event.key.clone();
         if self.lines.get(&event.key).is_none() && self.holds(&event) {
             count("repeated");
-            return Ok(Taken { line: None, since: 0, late: false });
+            return Ok(Taken { line: None, other: None, since: 0, late: false });
+        }
+        if let (None, Some(call)) =
+            (self.lines.get(&event.key), self.entry.find(&event.key.1, &event.key.0))
+        {
+            return self.beside(event, call, None).await;
         }
         let Translated { delivered, policy } =
             translate(platform, call, arrival, &self.rules).ok_or(NotTaken::Unavailable)?;
@@ -190,7 +202,7 @@ impl Platforms {
         if line.call().is_some() {
             count("repeated");
             self.remember(&event, &line);
-            return Ok(Taken { line: Some(Arc::clone(&line)), since: 0, late: false });
+            return Ok(Taken { line: Some(Arc::clone(&line)), other: None, since: 0, late: false });
         }
         let (leg, told) = HttpLeg::new(Arc::clone(&line), Arc::clone(&self.lines));
         // Dropping the leg takes the line away again.
@@ -205,28 +217,78 @@ impl Platforms {
         self.lines.begun(&line, call);
         *newest = event.at;
         drop(newest);
-        Ok(Taken { line: Some(line), since: 0, late: false })
+        Ok(Taken { line: Some(line), other: None, since: 0, late: false })
+    }
+
+    /// Something happens in a call whose leg another adapter has. Keys come through that leg alone.
+    async fn beside(
+        &self,
+        event: Named,
+        call: CallHandle,
+        what: Option<Within>,
+    ) -> Result<Taken, NotTaken> {
+        let told = match what {
+            _ if self.holds(&event) => None,
+            None | Some(Within::Key(..)) => None,
+            Some(Within::Other(told)) => Some(told),
+        };
+        count(if told.is_some() { "taken" } else { "repeated" });
+        if let Some(told) = told {
+            let room = call.room().await.map_err(|_| NotTaken::NoSuchCall)?;
+            self.seen().add(&event.key.1, &event.id, self.clock.up());
+            // A call that ends before it takes the event in has settled for good.
+            let _ = room.put(Input::Event(told)).await;
+        }
+        Ok(Taken { line: None, other: Some(call), since: 0, late: false })
+    }
+
+    /// Gives the word in a call of ours to another way to its caller; the call, if there is one.
+    pub fn attach(
+        &self,
+        platform: &PlatformName,
+        call: &PlatformCallId,
+        leg: Box<dyn Leg>,
+    ) -> Option<CallHandle> {
+        let line = self.lines.get(&(call.clone(), platform.clone()))?;
+        let call = line.call().filter(|call| !call.is_over())?.clone();
+        line.speaks_through(Some(leg));
+        Some(call)
+    }
+
+    /// Takes the word back that [`Self::attach`] gave.
+    pub fn detach(&self, platform: &PlatformName, call: &PlatformCallId) {
+        if let Some(line) = self.lines.get(&(call.clone(), platform.clone())) {
+            line.speaks_through(None);
+        }
     }
 
     /// Something happens in a call.
     async fn within(&self, event: Named, what: Within) -> Result<Taken, NotTaken> {
         let Some(line) = self.lines.get(&event.key) else {
+            if let Some(call) = self.entry.find(&event.key.1, &event.key.0) {
+                return self.beside(event, call, Some(what)).await;
+            }
             let known = self.holds(&event);
             count(if known { "repeated" } else { "unknown_call" });
-            let taken = Taken { line: None, since: 0, late: false };
+            let taken = Taken { line: None, other: None, since: 0, late: false };
             return known.then_some(taken).ok_or(NotTaken::NoSuchCall);
         };
         let mut newest = line.turn.lock().await;
         if self.holds(&event) {
             count("repeated");
-            return Ok(Taken { line: Some(Arc::clone(&line)), since: 0, late: false });
+            return Ok(Taken { line: Some(Arc::clone(&line)), other: None, since: 0, late: false });
         }
         let call = line.call().ok_or(NotTaken::NoSuchCall)?;
         let told = match what {
             Within::Key(_, asked) if !line.wants(asked) => {
                 count("stale");
                 self.remember(&event, &line);
-                return Ok(Taken { line: Some(Arc::clone(&line)), since: 0, late: false });
+                return Ok(Taken {
+                    line: Some(Arc::clone(&line)),
+                    other: None,
+                    since: 0,
+                    late: false,
+                });
             }
             Within::Key(key, _) => {
                 counter!("countersign_digits_total", "via" => "http").increment(1);
@@ -247,7 +309,7 @@ impl Platforms {
         // A call that ends before it takes the event in has settled for good.
         let since = taken.await.unwrap_or_default();
         drop(newest);
-        Ok(Taken { line: Some(line), since, late })
+        Ok(Taken { line: Some(line), other: None, since, late })
     }
 
     fn holds(&self, event: &Named) -> bool {
@@ -290,6 +352,18 @@ impl NotTaken {
             }
         };
         Rejected { index, event_id: Some(event_id), code, message: message.to_owned() }
+    }
+}
+
+/// What is known of a call whose orders go to another adapter.
+fn elsewhere(named: &PlatformCallId, call: &CallHandle) -> CallAnswer {
+    let Progress { class, authentication, .. } = call.reached().borrow().progress;
+    CallAnswer {
+        call_id: named.clone(),
+        call: call.id().clone(),
+        class,
+        authentication,
+        directive: Directive { version: 0, order: Order::Wait, before: vec![] },
     }
 }
 

@@ -1,4 +1,5 @@
-//! From an HTTP platform's `delivered` to a `Delivered`: the same meaning as an INVITE has. Pure.
+//! From what a platform says of a call that came to a `Delivered`: the same meaning as an INVITE has.
+//! One translation for all platforms but SIP. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +7,6 @@ use std::time::Duration;
 use crate::call::input::Delivered;
 use crate::config::queues::Queues;
 use crate::config::trunks::Trunk;
-use crate::model::call_kind::Collects;
 use crate::model::caller::Attestation;
 use crate::model::caller::Caller;
 use crate::model::ids::PlatformCallId;
@@ -31,13 +31,13 @@ pub struct Rules {
 
 /// A delivered call, and the profile its queue asks for.
 #[derive(Debug)]
-pub(super) struct Translated {
-    pub(super) delivered: Delivered,
-    pub(super) policy: Option<String>,
+pub(crate) struct Translated {
+    pub(crate) delivered: Delivered,
+    pub(crate) policy: Option<String>,
 }
 
 /// Translates a `delivered`. `None` only where no queue could be named at all.
-pub(super) fn translate(
+pub(crate) fn translate(
     platform: PlatformName,
     call: PlatformCallId,
     arrival: Arrival,
@@ -54,7 +54,7 @@ pub(super) fn translate(
         platform,
         platform_call_id: call,
         direction: arrival.direction,
-        collects: Collects::Anytime,
+        collects: arrival.collects,
         caller,
         dnis,
         queue: name.or_else(|| "general".parse().ok())?,
