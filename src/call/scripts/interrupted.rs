@@ -28,7 +28,7 @@ fn c51_an_entry_on_its_way_to_disk_is_judged_and_nothing_is_asked_of_nobody() {
     call.keys("11").does("play pin.position.6; stop playing, reserve 1 of account");
     call.input(lost()).does("");
     call.reserved().does("judge account");
-    call.judged(Verdict::Wrong).does("settle wrong");
+    call.judged(Verdict::Wrong).does("settle Some(Wrong)");
     call.settled(Standing::Open, false).does("");
     call.input(back()).does("draw account");
     call.drawn().does("play pin.position.2");
