@@ -11,6 +11,7 @@ pub mod auth;
 pub mod carets;
 pub mod cluster;
 pub mod desktop;
+pub mod genesys;
 pub mod http;
 pub mod intents;
 #[cfg(feature = "daemon")]
@@ -47,6 +48,7 @@ use crate::config::audit::Audit;
 use crate::config::auth::Auth;
 use crate::config::cluster::Cluster;
 use crate::config::desktop::Desktop;
+use crate::config::genesys::Genesys;
 use crate::config::http::Http;
 use crate::config::intents::Intents;
 #[cfg(feature = "daemon")]
@@ -106,6 +108,8 @@ pub struct Config {
     pub intents: Intents,
     /// `[desktop]`
     pub desktop: Desktop,
+    /// `[genesys]`
+    pub genesys: Genesys,
     /// `[limits]`
     pub limits: Rules,
     /// `[shutdown]`
@@ -165,6 +169,13 @@ impl Config {
                 );
             }
         }
+        if let Some(trunk) = &self.genesys.trunk
+            && !self.sip.trunks.contains_key(trunk)
+        {
+            warnings.push(format!(
+                "genesys.trunk = {trunk}: there is no [sip.trunks.{trunk}], so no number from Genesys is believed"
+            ));
+        }
         let outside = self.sip.listen.iter().any(|address| !address.ip().is_loopback());
         if outside && self.sip.trunks.is_empty() {
             warnings.push(
@@ -192,6 +203,7 @@ impl Config {
             prompts: prompts::read(root.table("prompts")),
             intents: intents::read(root.table("intents")),
             desktop: desktop::read(root.table("desktop")),
+            genesys: genesys::read(root.table("genesys")),
             limits: limits::read(root.table("limits")),
             shutdown: shutdown::read(root.table("shutdown")),
             rehearsal: rehearsal::read(root.table("rehearsal")),
