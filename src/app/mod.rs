@@ -2,6 +2,7 @@
 //! been checked.
 
 mod checkpoints;
+mod genesys;
 mod grpc;
 mod nodes;
 mod outbound;
@@ -188,6 +189,16 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let outbound = outbound_routes(&config, &tokens, &reception, elsewhere.clone());
     let desk = pin_desk(&prepared, (&records, &pins), (&wall, &tasks, &stops));
     let maintenance = pin_routes(&config, &tokens, &desk);
+    let genesys = genesys::routes(
+        &genesys::Given {
+            config: &config,
+            platforms: &platforms,
+            elsewhere: &elsewhere,
+            tokens: &tokens,
+            hub: &hub,
+        },
+        (&wall, &tasks, &stops),
+    )?;
     let readiness: Arc<dyn Readiness> =
         Arc::new(Backends::new(world, clock, sessions_health(nodes.clone())));
     let state = ApiState {
@@ -205,7 +216,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         alarms: alarms(guard, Arc::clone(&desk), clock),
         elsewhere,
         counted: counted(&desk),
-        pages: web::pages().merge(outbound).merge(maintenance),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(genesys),
     };
     archive(&prepared, &*state.records).await?;
     grpc::serve(door, &state, (&state.clock, &tasks, &stops))?;

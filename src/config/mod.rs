@@ -11,6 +11,7 @@ pub mod auth;
 pub mod carets;
 pub mod cluster;
 pub mod desktop;
+pub mod genesys;
 pub mod grpc;
 pub mod http;
 pub mod intents;
@@ -48,6 +49,7 @@ use crate::config::audit::Audit;
 use crate::config::auth::Auth;
 use crate::config::cluster::Cluster;
 use crate::config::desktop::Desktop;
+use crate::config::genesys::Genesys;
 use crate::config::grpc::Grpc;
 use crate::config::http::Http;
 use crate::config::intents::Intents;
@@ -110,6 +112,8 @@ pub struct Config {
     pub intents: Intents,
     /// `[desktop]`
     pub desktop: Desktop,
+    /// `[genesys]`
+    pub genesys: Genesys,
     /// `[limits]`
     pub limits: Rules,
     /// `[shutdown]`
@@ -169,6 +173,13 @@ impl Config {
                 );
             }
         }
+        if let Some(trunk) = &self.genesys.trunk
+            && !self.sip.trunks.contains_key(trunk)
+        {
+            warnings.push(format!(
+                "genesys.trunk = {trunk}: there is no [sip.trunks.{trunk}], so no number from Genesys is believed"
+            ));
+        }
         let outside = self.sip.listen.iter().any(|address| !address.ip().is_loopback());
         if outside && self.sip.trunks.is_empty() {
             warnings.push(
@@ -197,6 +208,7 @@ impl Config {
             prompts: prompts::read(root.table("prompts")),
             intents: intents::read(root.table("intents")),
             desktop: desktop::read(root.table("desktop")),
+            genesys: genesys::read(root.table("genesys")),
             limits: limits::read(root.table("limits")),
             shutdown: shutdown::read(root.table("shutdown")),
             rehearsal: rehearsal::read(root.table("rehearsal")),

@@ -2,6 +2,7 @@
 
 pub(crate) mod arrival;
 pub(crate) mod claims;
+pub mod genesys;
 pub mod http;
 pub mod sip;
 

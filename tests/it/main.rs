@@ -11,6 +11,7 @@ mod desktop;
 mod events;
 mod faults;
 mod fraud;
+mod genesys;
 mod hangups;
 mod harness;
 mod identity;
