@@ -5,6 +5,7 @@
 //! `config/countersign.toml` documents every key.
 
 mod address;
+pub mod asterisk;
 pub mod audit;
 pub mod auth;
 #[cfg(feature = "daemon")]
@@ -43,6 +44,7 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use crate::config::asterisk::Asterisk;
 use crate::config::audit::Audit;
 use crate::config::auth::Auth;
 use crate::config::cluster::Cluster;
@@ -80,6 +82,8 @@ pub struct Config {
     pub http: Http,
     /// `[sip]` and `[sip.trunks.*]`
     pub sip: Sip,
+    /// `[asterisk]`; none: no Asterisk is served.
+    pub asterisk: Option<Asterisk>,
     /// `[rtp]`
     pub rtp: Rtp,
     /// `[sessions]`, `[records]`
@@ -165,6 +169,7 @@ impl Config {
                 );
             }
         }
+        warnings.extend(self.asterisk.iter().flat_map(|asterisk| asterisk.warnings(&self.sip)));
         let outside = self.sip.listen.iter().any(|address| !address.ip().is_loopback());
         if outside && self.sip.trunks.is_empty() {
             warnings.push(
@@ -179,6 +184,7 @@ impl Config {
         let config = Self {
             http: http::read(root.table("http")),
             sip: sip::read(root.table("sip")),
+            asterisk: asterisk::read(root.table("asterisk")),
             rtp: rtp::read(root.table("rtp")),
             stores: stores::read(&mut root),
             outbox: outbox::read(root.table("outbox")),

@@ -1,4 +1,4 @@
-//! `[grpc]`, `[audiohook.*]`, `[asterisk]`: checked today, built later.
+//! `[grpc]`, `[audiohook.*]`: checked today, built later.
 
 use crate::config::http::address;
 use crate::config::table::Table;
@@ -7,7 +7,6 @@ use crate::config::table::Table;
 pub(crate) fn read(root: &mut Table<'_>) {
     grpc(root.table("grpc"));
     audiohook(root.table("audiohook"));
-    asterisk(root.table("asterisk"));
 }
 
 fn grpc(mut table: Table<'_>) {
@@ -23,15 +22,6 @@ fn audiohook(mut table: Table<'_>) {
             connector.text(key, "");
         }
         connector.end();
-    }
-    table.end();
-}
-
-fn asterisk(mut table: Table<'_>) {
-    table.idle("the Asterisk adapter is");
-    table.word("mode", ("outbound", ()), &[("inbound", ())]);
-    for key in ["url", "username", "password_file", "app"] {
-        table.text(key, "");
     }
     table.end();
 }
