@@ -5,6 +5,7 @@
 //! `config/countersign.toml` documents every key.
 
 mod address;
+pub mod asterisk;
 pub mod audit;
 pub mod auth;
 #[cfg(feature = "daemon")]
@@ -45,6 +46,7 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use crate::config::asterisk::Asterisk;
 use crate::config::audit::Audit;
 use crate::config::auth::Auth;
 use crate::config::cluster::Cluster;
@@ -86,6 +88,8 @@ pub struct Config {
     pub grpc: Grpc,
     /// `[sip]` and `[sip.trunks.*]`
     pub sip: Sip,
+    /// `[asterisk]`; none: no Asterisk is served.
+    pub asterisk: Option<Asterisk>,
     /// `[rtp]`
     pub rtp: Rtp,
     /// `[sessions]`, `[records]`
@@ -180,6 +184,7 @@ impl Config {
                 "genesys.trunk = {trunk}: there is no [sip.trunks.{trunk}], so no number from Genesys is believed"
             ));
         }
+        warnings.extend(self.asterisk.iter().flat_map(|asterisk| asterisk.warnings(&self.sip)));
         let outside = self.sip.listen.iter().any(|address| !address.ip().is_loopback());
         if outside && self.sip.trunks.is_empty() {
             warnings.push(
@@ -195,6 +200,7 @@ impl Config {
             http: http::read(root.table("http")),
             grpc: grpc::read(root.table("grpc")),
             sip: sip::read(root.table("sip")),
+            asterisk: asterisk::read(root.table("asterisk")),
             rtp: rtp::read(root.table("rtp")),
             stores: stores::read(&mut root),
             outbox: outbox::read(root.table("outbox")),

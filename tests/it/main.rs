@@ -1,5 +1,8 @@
 //! The daemon from outside: its files, its protocols, and whole calls.
 
+#[path = "../servers/ari.rs"]
+mod ari_server;
+mod asterisk;
 mod audit;
 mod balancer;
 #[path = "../servers/certificates.rs"]

@@ -2,6 +2,7 @@
 //! its vendor's rules.
 
 pub(crate) mod genesys_actions;
+pub(crate) mod asterisk;
 
 use crate::harness::Daemon;
 
