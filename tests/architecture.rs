@@ -72,6 +72,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "maintenance",
             "cluster",
             "sessions",
+            "sockets",
         ],
     ),
     ("web", &[]),
@@ -168,6 +169,7 @@ const PURE: &[&str] = &[
     "src/wire/",
     "src/push/session.rs",
     "src/platform/sip/event.rs",
+    "src/platform/webhook/",
 ];
 
 /// The words that would make them do. Addresses are values; sockets are not.

@@ -9,6 +9,7 @@ mod prepare;
 mod reception;
 mod shared;
 mod stopping;
+mod webhooks;
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -30,6 +31,7 @@ use crate::api::auth::Tokens;
 use crate::api::elsewhere::Elsewhere;
 use crate::api::elsewhere::Others;
 use crate::api::health::Readiness;
+use crate::api::intake::Intake;
 use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
 use crate::app::checkpoints::Checkpoints;
@@ -48,6 +50,7 @@ use crate::app::shared::Linked;
 use crate::app::shared::link;
 use crate::app::shared::live_state;
 use crate::app::shared::sessions_health;
+use crate::app::webhooks::webhook_routes;
 use crate::cluster;
 use crate::cluster::Host;
 use crate::cluster::Link;
@@ -181,6 +184,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let guard = Arc::clone(&world.guard);
     let elsewhere = nodes.clone().map(|nodes| nodes as Arc<dyn Elsewhere>);
     let outbound = outbound_routes(&config, &tokens, &reception, elsewhere.clone());
+    let intake = Intake::new(Arc::clone(&platforms), elsewhere.clone());
+    let webhooks = webhook_routes(&prepared, intake, (&wall, &tasks, &stops));
     let desk = pin_desk(&prepared, (&records, &pins), (&wall, &tasks, &stops));
     let maintenance = pin_routes(&config, &tokens, &desk);
     let readiness: Arc<dyn Readiness> =
@@ -200,7 +205,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         alarms: alarms(guard, Arc::clone(&desk), clock),
         elsewhere,
         counted: counted(&desk),
-        pages: web::pages().merge(outbound).merge(maintenance),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(webhooks),
     };
     archive(&prepared, &*state.records).await?;
     let swept = (Arc::clone(&state.records), Arc::clone(&state.clock));

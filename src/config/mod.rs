@@ -37,6 +37,7 @@ pub mod stores;
 pub mod table;
 pub mod trunks;
 pub mod unbuilt;
+pub mod webhooks;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -71,6 +72,7 @@ use crate::config::stores::Stores;
 use crate::config::table::Outcome;
 use crate::config::table::Reading;
 use crate::config::table::Table;
+use crate::config::webhooks::Webhooks;
 use crate::limits::Rules;
 
 /// The whole configuration, checked.
@@ -108,6 +110,8 @@ pub struct Config {
     pub desktop: Desktop,
     /// `[limits]`
     pub limits: Rules,
+    /// `[webhooks.*]`
+    pub webhooks: Webhooks,
     /// `[shutdown]`
     pub shutdown: Shutdown,
     /// `[rehearsal]`
@@ -193,6 +197,7 @@ impl Config {
             intents: intents::read(root.table("intents")),
             desktop: desktop::read(root.table("desktop")),
             limits: limits::read(root.table("limits")),
+            webhooks: webhooks::read(root.table("webhooks")),
             shutdown: shutdown::read(root.table("shutdown")),
             rehearsal: rehearsal::read(root.table("rehearsal")),
             log: log::read(root.table("log")),

@@ -4,6 +4,7 @@ pub(crate) mod arrival;
 pub(crate) mod claims;
 pub mod http;
 pub mod sip;
+pub mod webhook;
 
 use std::time::Duration;
 
