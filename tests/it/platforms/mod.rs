@@ -1,8 +1,8 @@
 //! The same call on every platform: a script knows a caller, and each platform has callers that follow
 //! its vendor's rules.
 
-pub(crate) mod genesys_actions;
 pub(crate) mod asterisk;
+pub(crate) mod genesys_actions;
 
 use crate::harness::Daemon;
 
