@@ -1,6 +1,11 @@
 //! The same call on every platform: a script knows a caller, and each platform has callers that follow
 //! its vendor's rules.
 
+mod http;
+mod scripts;
+mod sip;
+mod stories;
+
 use crate::harness::Daemon;
 
 /// What a caller notices next.
@@ -35,6 +40,14 @@ pub(crate) trait Platform {
     fn rings(&self, how: &Rings) -> Box<dyn Caller + '_>;
     /// The line between platform and daemon breaks, with the calls that are on it, and comes back.
     fn line_breaks(&self, caller: &mut dyn Caller);
+    /// Whether there is a line that can break and come back while the caller is still there.
+    fn reconnects() -> bool {
+        true
+    }
+    /// Whether the keypad has `A` to `D`.
+    fn has_letters() -> bool {
+        true
+    }
 }
 
 /// Somebody on the phone.
