@@ -74,6 +74,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "sessions",
         ],
     ),
+    (
+        "grpc",
+        &["model", "call", "wire", "platform", "push", "api"],
+    ),
     ("web", &[]),
     ("sim", &["model", "sip", "rtp", "pin"]),
     // What stands around the daemon: its files, its health, its life, its logs.
@@ -109,6 +113,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "push",
             "effects",
             "api",
+            "grpc",
             "web",
             "files",
             "prompts",
@@ -167,6 +172,7 @@ const PURE: &[&str] = &[
     "src/config/",
     "src/wire/",
     "src/push/session.rs",
+    "src/grpc/words.rs",
     "src/platform/sip/event.rs",
 ];
 

@@ -2,6 +2,7 @@
 //! been checked.
 
 mod checkpoints;
+mod grpc;
 mod nodes;
 mod outbound;
 mod pins;
@@ -111,6 +112,8 @@ pub struct Running {
     pub http: SocketAddr,
     /// The SIP addresses.
     pub sip: Vec<SocketAddr>,
+    /// The gRPC address, where there is one.
+    pub grpc: Option<SocketAddr>,
     /// Intents, for the demo's app.
     pub sessions: Arc<dyn Sessions>,
     /// The desktops' view of all calls.
@@ -157,6 +160,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         sharing: sharing.clone(),
     });
     let (http, http_address) = bind(&config).await?;
+    let door = grpc::bind(&config).await?;
+    let grpc_address = door.as_ref().map(|door| door.address);
     let link = link(&config).await?;
     let nodes = shared.zip(sharing).map(|(store, sharing)| {
         let address = link.as_ref().map(|link| link.address.clone()).unwrap_or_default();
@@ -203,6 +208,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         pages: web::pages().merge(outbound).merge(maintenance),
     };
     archive(&prepared, &*state.records).await?;
+    grpc::serve(door, &state, (&state.clock, &tasks, &stops))?;
     let swept = (Arc::clone(&state.records), Arc::clone(&state.clock));
     let (limits, app) = (state.limits, crate::api::router(state));
     if let Some(nodes) = &nodes {
@@ -222,6 +228,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     Ok(Running {
         http: http_address,
         sip: sip_addresses,
+        grpc: grpc_address,
         sessions,
         hub,
         clock,

@@ -19,7 +19,8 @@ impl Running {
     #[must_use]
     pub fn listening(&self) -> String {
         let sip: Vec<_> = self.sip.iter().map(|address| format!("udp:{address}")).collect();
-        format!("listening http={} sip={}", self.http, sip.join(","))
+        let grpc = self.grpc.map(|address| format!(" grpc={address}")).unwrap_or_default();
+        format!("listening http={} sip={}{grpc}", self.http, sip.join(","))
     }
 
     /// Cuts a soft stop short: every call ends now.

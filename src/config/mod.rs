@@ -11,6 +11,7 @@ pub mod auth;
 pub mod carets;
 pub mod cluster;
 pub mod desktop;
+pub mod grpc;
 pub mod http;
 pub mod intents;
 #[cfg(feature = "daemon")]
@@ -47,6 +48,7 @@ use crate::config::audit::Audit;
 use crate::config::auth::Auth;
 use crate::config::cluster::Cluster;
 use crate::config::desktop::Desktop;
+use crate::config::grpc::Grpc;
 use crate::config::http::Http;
 use crate::config::intents::Intents;
 #[cfg(feature = "daemon")]
@@ -78,6 +80,8 @@ use crate::limits::Rules;
 pub struct Config {
     /// `[http]`
     pub http: Http,
+    /// `[grpc]`
+    pub grpc: Grpc,
     /// `[sip]` and `[sip.trunks.*]`
     pub sip: Sip,
     /// `[rtp]`
@@ -178,6 +182,7 @@ impl Config {
     fn read(mut root: Table<'_>) -> Self {
         let config = Self {
             http: http::read(root.table("http")),
+            grpc: grpc::read(root.table("grpc")),
             sip: sip::read(root.table("sip")),
             rtp: rtp::read(root.table("rtp")),
             stores: stores::read(&mut root),

@@ -1,19 +1,11 @@
-//! `[grpc]`, `[audiohook.*]`, `[asterisk]`: checked today, built later.
+//! `[audiohook.*]`, `[asterisk]`: checked today, built later.
 
-use crate::config::http::address;
 use crate::config::table::Table;
 
 /// Reads the sections whose features are not built, so that a file written for them is checked.
 pub(crate) fn read(root: &mut Table<'_>) {
-    grpc(root.table("grpc"));
     audiohook(root.table("audiohook"));
     asterisk(root.table("asterisk"));
-}
-
-fn grpc(mut table: Table<'_>) {
-    table.idle("the gRPC service is");
-    table.optional("listen", address);
-    table.end();
 }
 
 fn audiohook(mut table: Table<'_>) {
