@@ -14,8 +14,10 @@ use crate::harness::Daemon;
 use crate::harness::OFFICE;
 use crate::harness::desktop::Desktop;
 use crate::harness::desktop::story;
+use crate::harness::platform::event_of;
 use crate::harness::poll;
 use crate::harness::test_file;
+use crate::platforms::Breaks;
 use crate::platforms::Caller;
 use crate::platforms::Notices;
 use crate::platforms::Platform;
@@ -36,6 +38,7 @@ pub(crate) struct House<P> {
     pub(crate) platform: P,
     desktop: Desktop,
     supervisor: String,
+    switch: String,
     customers: u8,
     calls: usize,
     _policies: TempDir,
@@ -100,11 +103,19 @@ pub(crate) fn hang_ups<P: Platform>() {
 
 /// The line between platform and daemon breaks while the caller keys.
 pub(crate) fn line_breaks<P: Platform>() {
-    assert!(P::reconnects());
     let mut house = House::<P>::opens();
-    house.breaks_after_one_key();
-    house.breaks_after_two_keys();
-    house.breaks_in_customer_number();
+    match P::breaks() {
+        Breaks::Void => {
+            house.breaks_after_one_key();
+            house.breaks_after_two_keys();
+            house.breaks_in_customer_number();
+        }
+        Breaks::SendsAgain => {
+            house.breaks_and_sends_again(PIN, "right_pin");
+            house.breaks_and_sends_again(WRONG, "wrong_then_right");
+        }
+        Breaks::Never => panic!("nothing can break"),
+    }
     house.every_call_was_counted_once();
 }
 
@@ -123,8 +134,17 @@ impl<P: Platform> House<P> {
         let daemon = Daemon::with(&settings, &format!("customer_id,name,numbers,pin\n{rows}"));
         let desktop = Desktop::agent(&daemon, "ann");
         let supervisor = daemon.token("supervisor", "sue");
-        let platform = P::beside(&daemon);
-        Self { platform, desktop, supervisor, customers: 0, calls: 0, daemon, _policies: policies }
+        let (platform, switch) = (P::beside(&daemon), daemon.token("platform", "switch"));
+        Self {
+            platform,
+            desktop,
+            supervisor,
+            switch,
+            customers: 0,
+            calls: 0,
+            daemon,
+            _policies: policies,
+        }
     }
 
     fn customer(&mut self) -> Customer {
@@ -151,6 +171,14 @@ impl<P: Platform> House<P> {
         let shown = self.desktop.wait_for(&call, &format!("{script}: {stands:?}"), so);
         assert_eq!(shown["class"], class, "{script}");
         caller.hangs_up();
+        if !P::tells_the_end() {
+            // The caller was given back: whoever has the line now tells how it goes on.
+            let platform = shown["platform"].as_str().expect("a word");
+            let event = event_of(platform, "connection_cleared", &call, &json!({ "cause": 16 }));
+            let (status, answer) =
+                self.daemon.ask("POST", "/v1/events", &self.switch, Some(&event));
+            assert_eq!(status, 200, "{answer}");
+        }
         self.ends(script, &call);
     }
 
@@ -369,6 +397,24 @@ impl<P: Platform> House<P> {
         assert_eq!(caller.notices(), Notices::Routed);
         let stands = ("verified_number", "authenticated", Some("correct"));
         self.goes_on("breaks_after_two_keys", &mut *caller, stands);
+    }
+
+    /// Every key may come twice, and counts once.
+    fn breaks_and_sends_again(&mut self, first: &str, script: &str) {
+        let one = self.customer();
+        self.calls += 1;
+        let mut caller = self.rings(Some(&one.number), None);
+        let pins = if first == PIN { vec![PIN] } else { vec![first, PIN] };
+        for pin in pins {
+            for _ in 0..2 {
+                let Notices::Position(asked) = caller.notices() else { panic!("a digit is asked") };
+                caller.presses(digit(pin, asked));
+                self.platform.line_breaks(&mut *caller);
+            }
+        }
+        assert_eq!(caller.notices(), Notices::Routed);
+        let stands = ("verified_number", "authenticated", Some("correct"));
+        self.goes_on(script, &mut *caller, stands);
     }
 
     fn breaks_in_customer_number(&mut self) {

@@ -16,7 +16,6 @@ use countersign::sim::Heard;
 use countersign::sim::Outcome;
 use countersign::sim::plan::REACTION;
 use countersign::sip::message::Uri;
-use serde_json::json;
 use tokio::runtime::Builder;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -26,18 +25,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::harness::Daemon;
 use crate::harness::PATIENCE;
-use crate::harness::http;
-use crate::harness::platform;
+use crate::platforms::Breaks;
 use crate::platforms::Caller;
 use crate::platforms::Notices;
 use crate::platforms::Platform;
 use crate::platforms::Rings;
 
-/// The trunk's switch, which tells the end of a call that it was given back.
+/// A trunk.
 pub(crate) struct Sip {
     sip: SocketAddr,
-    http: SocketAddr,
-    token: String,
     ears: Arc<Ears>,
     runtime: Runtime,
 }
@@ -64,8 +60,6 @@ impl Platform for Sip {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         Self {
             sip: daemon.sip,
-            http: daemon.http,
-            token: daemon.token("platform", "switch"),
             ears: Arc::new(Ears::new(&pack)),
             runtime: runtime.expect("a runtime"),
         }
@@ -93,10 +87,14 @@ impl Platform for Sip {
     }
 
     fn line_breaks(&self, _: &mut dyn Caller) {
-        panic!("the daemon holds the media itself: there is no line to it that could come back");
+        panic!("the daemon holds the media itself");
     }
 
-    fn reconnects() -> bool {
+    fn breaks() -> Breaks {
+        Breaks::Never
+    }
+
+    fn tells_the_end() -> bool {
         false
     }
 }
@@ -153,13 +151,7 @@ impl Caller for Phone<'_> {
     fn hangs_up(&mut self) {
         if self.call.is_some() {
             self.stop.cancel();
-            return drop(self.ends());
+            let _ = self.ends();
         }
-        // The caller was given back: the switch tells how it goes on.
-        let event =
-            platform::event_of("sip", "connection_cleared", &self.name, &json!({ "cause": 16 }));
-        let token = Some(self.trunk.token.as_str());
-        let (status, _) = http::request(self.trunk.http, "POST", "/v1/events", token, Some(&event));
-        assert_eq!(status, 200);
     }
 }

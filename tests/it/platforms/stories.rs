@@ -33,3 +33,8 @@ fn d04_c33_c34_x03_http_right_and_wrong_keys() {
 fn c51_http_a_caller_may_leave_in_every_state() {
     scripts::hang_ups::<Http>();
 }
+
+#[test]
+fn d02_c51_http_what_is_sent_again_counts_once() {
+    scripts::line_breaks::<Http>();
+}
