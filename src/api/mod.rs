@@ -9,6 +9,7 @@ mod customers;
 pub mod elsewhere;
 pub mod error;
 pub mod events;
+pub mod genesys;
 pub mod guard;
 pub mod health;
 pub mod intake;

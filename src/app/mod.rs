@@ -1,7 +1,9 @@
 //! Composition root: the only file that knows every module. Nothing is bound before everything has
 //! been checked.
 
+mod asterisk;
 mod checkpoints;
+mod genesys;
 mod grpc;
 mod nodes;
 mod outbound;
@@ -33,6 +35,8 @@ use crate::api::elsewhere::Others;
 use crate::api::health::Readiness;
 use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
+use crate::app::asterisk::WithAsterisk;
+pub use crate::app::asterisk::reach as reach_asterisk;
 use crate::app::checkpoints::Checkpoints;
 use crate::app::nodes::Nodes;
 use crate::app::nodes::NodesParts;
@@ -70,6 +74,7 @@ use crate::outbox::Outbox;
 use crate::outbox::Parts;
 use crate::pin::links::Links;
 use crate::platform::Entry;
+use crate::platform::asterisk::Asterisks;
 use crate::platform::http::Platforms;
 use crate::platform::http::Rules;
 use crate::platform::sip;
@@ -122,6 +127,7 @@ pub struct Running {
     pub clock: Clock,
     gauges: Vec<Arc<Gauge>>,
     platforms: Arc<Platforms>,
+    asterisks: Option<Arc<Asterisks>>,
     nodes: Option<Arc<Nodes>>,
     calls: Calls,
     checkpoints: Arc<Checkpoints>,
@@ -182,14 +188,27 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         tasks.spawn(listener.run());
     }
     let platforms = Arc::new(platforms(&config, &reception, clock, &tasks, &stops));
+    let asterisks = asterisk::asterisks(&config, &reception, clock, &tasks, &stops)?;
+    let ari = asterisk::routes(&config, asterisks.as_ref());
     let desktops = desktops(&config, &hub, &tokens, &reception, (&wall, &tasks, &stops));
     let guard = Arc::clone(&world.guard);
     let elsewhere = nodes.clone().map(|nodes| nodes as Arc<dyn Elsewhere>);
     let outbound = outbound_routes(&config, &tokens, &reception, elsewhere.clone());
     let desk = pin_desk(&prepared, (&records, &pins), (&wall, &tasks, &stops));
     let maintenance = pin_routes(&config, &tokens, &desk);
+    let genesys = genesys::routes(
+        &genesys::Given {
+            config: &config,
+            platforms: &platforms,
+            elsewhere: &elsewhere,
+            tokens: &tokens,
+            hub: &hub,
+        },
+        (&wall, &tasks, &stops),
+    )?;
     let readiness: Arc<dyn Readiness> =
         Arc::new(Backends::new(world, clock, sessions_health(nodes.clone())));
+    let readiness = Arc::new(WithAsterisk { others: readiness, asterisks: asterisks.clone() });
     let state = ApiState {
         desktops,
         tokens,
@@ -205,7 +224,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         alarms: alarms(guard, Arc::clone(&desk), clock),
         elsewhere,
         counted: counted(&desk),
-        pages: web::pages().merge(outbound).merge(maintenance),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(genesys).merge(ari),
     };
     archive(&prepared, &*state.records).await?;
     grpc::serve(door, &state, (&state.clock, &tasks, &stops))?;
@@ -224,6 +243,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     tasks.spawn(background(metrics, outbox, swept, stops.sockets.clone()));
     let counting = stops.sockets.clone();
     tasks.spawn(async move { desk.keep_counting(counting).await });
+    asterisk::dial(&config, asterisks.as_ref())?;
     lifecycle::ready(&tasks, stops.sockets.clone());
     Ok(Running {
         http: http_address,
@@ -234,6 +254,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         clock,
         gauges,
         platforms,
+        asterisks,
         nodes,
         calls,
         checkpoints,
@@ -446,6 +467,16 @@ fn listeners(
     Ok((addresses, listeners, gauges))
 }
 
+/// What an arrival means.
+fn rules(config: &Config) -> Rules {
+    Rules {
+        trunks: config.sip.trunks.clone(),
+        queues: config.queues.clone(),
+        queue_uri: config.sip.queue_uri.to_string(),
+        handed_over_max: config.sip.handed_over_max,
+    }
+}
+
 /// Platforms that report by HTTP, believed as their trunks are.
 fn platforms(
     config: &Config,
@@ -454,12 +485,7 @@ fn platforms(
     tasks: &TaskTracker,
     stops: &Stops,
 ) -> Platforms {
-    let rules = Rules {
-        trunks: config.sip.trunks.clone(),
-        queues: config.queues.clone(),
-        queue_uri: config.sip.queue_uri.to_string(),
-        handed_over_max: config.sip.handed_over_max,
-    };
+    let rules = rules(config);
     let entry = Arc::clone(reception) as Arc<dyn Entry>;
     Platforms::new(entry, rules, clock, tasks.clone(), stops.drain.clone())
 }

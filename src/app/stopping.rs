@@ -55,7 +55,8 @@ impl Running {
             let legs = self.gauges.iter().map(|gauge| gauge.legs()).sum::<usize>();
             // What a platform holds can go on at another node at once.
             let elsewhere = self.nodes.as_ref().is_some_and(|nodes| nodes.has_others());
-            legs + if elsewhere { 0 } else { self.platforms.busy() }
+            let asterisk = self.asterisks.as_ref().map_or(0, |asterisks| asterisks.busy());
+            legs + if elsewhere { 0 } else { self.platforms.busy() + asterisk }
         };
         if busy() > 0 {
             info!(calls = busy(), grace_s = self.grace.as_secs(), "draining");

@@ -26,6 +26,7 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
     }
     findings.extend(shared(&prepared).await);
     findings.extend(mail_server(&config).await);
+    findings.extend(asterisk(&config).await);
     findings.extend(listeners(&config));
     for sentence in config.idle().iter().chain(&config.warnings()).chain(&prepared.warnings()) {
         talk(&format!("note: {sentence}"));
@@ -95,6 +96,17 @@ async fn mail_server(config: &Config) -> Option<Finding> {
         Err(Unreached::Away(why)) => Finding::bad(MAIL, why),
         Err(error) => Finding::bad("outbox", format!("{:#}", anyhow::Error::from(error))),
     })
+}
+
+/// The Asterisks, as far as they can be reached from here. Without them their callers go on unchecked.
+async fn asterisk(config: &Config) -> Vec<Finding> {
+    let Some(settings) = &config.asterisk else { return vec![] };
+    let reached = app::reach_asterisk(settings).await.into_iter();
+    let finding = |(name, reached): (String, Result<(), String>)| match reached {
+        Ok(()) => Finding::good("asterisk", name),
+        Err(why) => Finding::bad("asterisk", format!("{name}: {why}")),
+    };
+    reached.map(finding).collect()
 }
 
 fn listeners(config: &Config) -> Vec<Finding> {

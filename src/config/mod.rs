@@ -5,12 +5,14 @@
 //! `config/countersign.toml` documents every key.
 
 mod address;
+pub mod asterisk;
 pub mod audit;
 pub mod auth;
 #[cfg(feature = "daemon")]
 pub mod carets;
 pub mod cluster;
 pub mod desktop;
+pub mod genesys;
 pub mod grpc;
 pub mod http;
 pub mod intents;
@@ -44,10 +46,12 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use crate::config::asterisk::Asterisk;
 use crate::config::audit::Audit;
 use crate::config::auth::Auth;
 use crate::config::cluster::Cluster;
 use crate::config::desktop::Desktop;
+use crate::config::genesys::Genesys;
 use crate::config::grpc::Grpc;
 use crate::config::http::Http;
 use crate::config::intents::Intents;
@@ -84,6 +88,8 @@ pub struct Config {
     pub grpc: Grpc,
     /// `[sip]` and `[sip.trunks.*]`
     pub sip: Sip,
+    /// `[asterisk]`; none: no Asterisk is served.
+    pub asterisk: Option<Asterisk>,
     /// `[rtp]`
     pub rtp: Rtp,
     /// `[sessions]`, `[records]`
@@ -110,6 +116,8 @@ pub struct Config {
     pub intents: Intents,
     /// `[desktop]`
     pub desktop: Desktop,
+    /// `[genesys]`
+    pub genesys: Genesys,
     /// `[limits]`
     pub limits: Rules,
     /// `[shutdown]`
@@ -169,6 +177,14 @@ impl Config {
                 );
             }
         }
+        if let Some(trunk) = &self.genesys.trunk
+            && !self.sip.trunks.contains_key(trunk)
+        {
+            warnings.push(format!(
+                "genesys.trunk = {trunk}: there is no [sip.trunks.{trunk}], so no number from Genesys is believed"
+            ));
+        }
+        warnings.extend(self.asterisk.iter().flat_map(|asterisk| asterisk.warnings(&self.sip)));
         let outside = self.sip.listen.iter().any(|address| !address.ip().is_loopback());
         if outside && self.sip.trunks.is_empty() {
             warnings.push(
@@ -184,6 +200,7 @@ impl Config {
             http: http::read(root.table("http")),
             grpc: grpc::read(root.table("grpc")),
             sip: sip::read(root.table("sip")),
+            asterisk: asterisk::read(root.table("asterisk")),
             rtp: rtp::read(root.table("rtp")),
             stores: stores::read(&mut root),
             outbox: outbox::read(root.table("outbox")),
@@ -197,6 +214,7 @@ impl Config {
             prompts: prompts::read(root.table("prompts")),
             intents: intents::read(root.table("intents")),
             desktop: desktop::read(root.table("desktop")),
+            genesys: genesys::read(root.table("genesys")),
             limits: limits::read(root.table("limits")),
             shutdown: shutdown::read(root.table("shutdown")),
             rehearsal: rehearsal::read(root.table("rehearsal")),

@@ -1,11 +1,10 @@
-//! `[audiohook.*]`, `[asterisk]`: checked today, built later.
+//! `[audiohook.*]`: checked today, built later.
 
 use crate::config::table::Table;
 
 /// Reads the sections whose features are not built, so that a file written for them is checked.
 pub(crate) fn read(root: &mut Table<'_>) {
     audiohook(root.table("audiohook"));
-    asterisk(root.table("asterisk"));
 }
 
 fn audiohook(mut table: Table<'_>) {
@@ -15,15 +14,6 @@ fn audiohook(mut table: Table<'_>) {
             connector.text(key, "");
         }
         connector.end();
-    }
-    table.end();
-}
-
-fn asterisk(mut table: Table<'_>) {
-    table.idle("the Asterisk adapter is");
-    table.word("mode", ("outbound", ()), &[("inbound", ())]);
-    for key in ["url", "username", "password_file", "app"] {
-        table.text(key, "");
     }
     table.end();
 }

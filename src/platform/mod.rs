@@ -1,7 +1,9 @@
 //! HEARS AND SPEAKS. One folder per platform: its dialect ↔ call events and telephony commands.
 
 pub(crate) mod arrival;
+pub mod asterisk;
 pub(crate) mod claims;
+pub mod genesys;
 pub mod http;
 pub mod sip;
 

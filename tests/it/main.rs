@@ -1,5 +1,8 @@
 //! The daemon from outside: its files, its protocols, and whole calls.
 
+#[path = "../servers/ari.rs"]
+mod ari_server;
+mod asterisk;
 mod audit;
 mod balancer;
 #[path = "../servers/certificates.rs"]
@@ -11,6 +14,7 @@ mod desktop;
 mod events;
 mod faults;
 mod fraud;
+mod genesys;
 mod hangups;
 mod harness;
 mod identity;

@@ -6,6 +6,8 @@ mod scripts;
 mod secrets;
 mod sip;
 mod stories;
+pub(crate) mod genesys_actions;
+pub(crate) mod asterisk;
 
 use crate::harness::Daemon;
 
