@@ -72,6 +72,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "maintenance",
             "cluster",
             "sessions",
+            "sockets",
         ],
     ),
     ("grpc", &["model", "call", "wire", "platform", "push", "api"]),
@@ -175,6 +176,7 @@ const PURE: &[&str] = &[
     "src/push/session.rs",
     "src/grpc/words.rs",
     "src/platform/sip/event.rs",
+    "src/platform/webhook/",
 ];
 
 /// The words that would make them do. Addresses are values; sockets are not.

@@ -23,6 +23,8 @@ pub mod pins;
 pub mod replay;
 pub mod server;
 pub mod stats;
+mod webhook_socket;
+pub mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;

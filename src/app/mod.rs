@@ -12,6 +12,7 @@ mod prepare;
 mod reception;
 mod shared;
 mod stopping;
+mod webhooks;
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -33,6 +34,7 @@ use crate::api::auth::Tokens;
 use crate::api::elsewhere::Elsewhere;
 use crate::api::elsewhere::Others;
 use crate::api::health::Readiness;
+use crate::api::intake::Intake;
 use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
 use crate::app::asterisk::WithAsterisk;
@@ -53,6 +55,7 @@ use crate::app::shared::Linked;
 use crate::app::shared::link;
 use crate::app::shared::live_state;
 use crate::app::shared::sessions_health;
+use crate::app::webhooks::webhook_routes;
 use crate::cluster;
 use crate::cluster::Host;
 use crate::cluster::Link;
@@ -194,6 +197,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let guard = Arc::clone(&world.guard);
     let elsewhere = nodes.clone().map(|nodes| nodes as Arc<dyn Elsewhere>);
     let outbound = outbound_routes(&config, &tokens, &reception, elsewhere.clone());
+    let intake = Intake::new(Arc::clone(&platforms), elsewhere.clone());
+    let webhooks = webhook_routes(&prepared, intake, (&wall, &tasks, &stops));
     let desk = pin_desk(&prepared, (&records, &pins), (&wall, &tasks, &stops));
     let maintenance = pin_routes(&config, &tokens, &desk);
     let genesys = genesys::routes(
@@ -225,6 +230,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         elsewhere,
         counted: counted(&desk),
         pages: web::pages().merge(outbound).merge(maintenance).merge(genesys).merge(ari),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(webhooks),
     };
     archive(&prepared, &*state.records).await?;
     grpc::serve(door, &state, (&state.clock, &tasks, &stops))?;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use tracing::warn;
 
+use crate::app::webhooks;
+use crate::app::webhooks::Connectors;
 use crate::config::Config;
 use crate::config::records::Database;
 use crate::config::records::RecordsPlace;
@@ -31,6 +33,7 @@ use crate::rtp::prompt::PromptPack;
 pub struct Prepared {
     pub(super) config: Config,
     pub(super) profiles: BTreeMap<String, Arc<Profile>>,
+    pub(super) webhooks: Connectors,
     prompts: Arc<PromptPack>,
     paths: Paths,
 }
@@ -41,7 +44,8 @@ pub fn prepare(config: Config) -> anyhow::Result<Prepared> {
     reachable(&config)?;
     let prompts = Arc::new(prompts::load(&config)?);
     let paths = Paths::of(&config)?;
-    Ok(Prepared { config, profiles, prompts, paths })
+    let webhooks = webhooks::connectors(&config)?;
+    Ok(Prepared { config, profiles, webhooks, prompts, paths })
 }
 
 /// A listener on every address cannot say in SDP and Contact which one peers should use.

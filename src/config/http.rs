@@ -48,7 +48,7 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, Complaint> {
 }
 
 /// An address that links can begin with.
-fn public(text: &str) -> Result<String, Complaint> {
+pub(crate) fn public(text: &str) -> Result<String, Complaint> {
     let text = encrypted(text)?;
     if text.contains(|c: char| "?#@\"<>".contains(c) || c.is_whitespace() || c.is_control()) {
         let help = "write https://host or https://host/path, and nothing behind it";

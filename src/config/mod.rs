@@ -40,6 +40,7 @@ pub mod stores;
 pub mod table;
 pub mod trunks;
 pub mod unbuilt;
+pub mod webhooks;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -77,6 +78,7 @@ use crate::config::stores::Stores;
 use crate::config::table::Outcome;
 use crate::config::table::Reading;
 use crate::config::table::Table;
+use crate::config::webhooks::Webhooks;
 use crate::limits::Rules;
 
 /// The whole configuration, checked.
@@ -120,6 +122,8 @@ pub struct Config {
     pub genesys: Genesys,
     /// `[limits]`
     pub limits: Rules,
+    /// `[webhooks.*]`
+    pub webhooks: Webhooks,
     /// `[shutdown]`
     pub shutdown: Shutdown,
     /// `[rehearsal]`
@@ -216,6 +220,7 @@ impl Config {
             desktop: desktop::read(root.table("desktop")),
             genesys: genesys::read(root.table("genesys")),
             limits: limits::read(root.table("limits")),
+            webhooks: webhooks::read(root.table("webhooks")),
             shutdown: shutdown::read(root.table("shutdown")),
             rehearsal: rehearsal::read(root.table("rehearsal")),
             log: log::read(root.table("log")),

@@ -6,6 +6,7 @@ pub(crate) mod claims;
 pub mod genesys;
 pub mod http;
 pub mod sip;
+pub mod webhook;
 
 use std::time::Duration;
 
