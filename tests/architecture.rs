@@ -74,10 +74,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "sessions",
         ],
     ),
-    (
-        "grpc",
-        &["model", "call", "wire", "platform", "push", "api"],
-    ),
+    ("grpc", &["model", "call", "wire", "platform", "push", "api"]),
     ("web", &[]),
     ("sim", &["model", "sip", "rtp", "pin"]),
     // What stands around the daemon: its files, its health, its life, its logs.

@@ -1,6 +1,5 @@
 //! `CallEvents/Directives`: one call followed to its end, on whichever node it is.
 
-
 use axum::http::Method;
 use axum::http::StatusCode;
 use tokio::sync::mpsc;

@@ -56,7 +56,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum GrpcError {
     /// The certificate or its key.
-    #[error("grpc.tls_certificate, grpc.tls_key: cannot be used; give a PEM certificate and its key ({0})")]
+    #[error(
+        "grpc.tls_certificate, grpc.tls_key: cannot be used; give a PEM certificate and its key ({0})"
+    )]
     Tls(String),
     /// The description that was compiled in.
     #[error("the description of the gRPC service cannot be read ({0})")]
@@ -79,8 +81,10 @@ impl Grpc {
     ) -> Result<Self, GrpcError> {
         let stop = parts.stop.clone();
         let health = Health { readiness, draining, stop: stop.clone() };
-        let events = CallEventsServer::new(Service::new(parts)).max_decoding_message_size(MESSAGE_MAX);
-        let described = |error: tonic_reflection::server::Error| GrpcError::Descriptor(error.to_string());
+        let events =
+            CallEventsServer::new(Service::new(parts)).max_decoding_message_size(MESSAGE_MAX);
+        let described =
+            |error: tonic_reflection::server::Error| GrpcError::Descriptor(error.to_string());
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTOR)
@@ -107,8 +111,9 @@ impl Grpc {
     pub async fn serve(self, listener: TcpListener) {
         let Self { router, stop } = self;
         let stopped = stop.clone();
-        let serving = router
-            .serve_with_incoming_shutdown(incoming(listener), async move { stopped.cancelled().await });
+        let serving = router.serve_with_incoming_shutdown(incoming(listener), async move {
+            stopped.cancelled().await
+        });
         let patience = async {
             stop.cancelled().await;
             sleep(FAREWELL).await;

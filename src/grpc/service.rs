@@ -86,7 +86,9 @@ impl Service {
 
     fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
         Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            Status::resource_exhausted("too many streams are open here; end one, or try another node")
+            Status::resource_exhausted(
+                "too many streams are open here; end one, or try another node",
+            )
         })
     }
 
@@ -218,7 +220,9 @@ fn note(done: Done, summary: &mut proto::PublishAnswer, calls: &mut Calls) {
     }
     if summary.rejected.len() < LISTED_MAX {
         let rejected = words::answer(done.event_id, done.answer).rejected;
-        summary.rejected.extend(rejected.map(|rejected| proto::Rejected { index: done.index, ..rejected }));
+        summary
+            .rejected
+            .extend(rejected.map(|rejected| proto::Rejected { index: done.index, ..rejected }));
     }
 }
 

@@ -4,13 +4,16 @@ mod audit;
 mod balancer;
 #[path = "../servers/certificates.rs"]
 mod certificates;
+mod clients;
 mod cluster;
 mod config;
 mod d06_node_killed;
 mod desktop;
+mod event_load;
 mod events;
 mod faults;
 mod fraud;
+mod grpc;
 mod hangups;
 mod harness;
 mod identity;
