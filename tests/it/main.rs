@@ -7,14 +7,17 @@ mod audit;
 mod balancer;
 #[path = "../servers/certificates.rs"]
 mod certificates;
+mod clients;
 mod cluster;
 mod config;
 mod d06_node_killed;
 mod desktop;
+mod event_load;
 mod events;
 mod faults;
 mod fraud;
 mod genesys;
+mod grpc;
 mod hangups;
 mod harness;
 mod identity;

@@ -4,7 +4,7 @@ use crate::call::input::PresentedIntent;
 use crate::model::call_kind::Collects;
 use crate::model::ids::IntentHandle;
 use crate::model::ids::TrunkName;
-use crate::platform::sip::event;
+use crate::platform::claims;
 use crate::sip::message::NameAddr;
 use crate::wire::ari::Channel;
 use crate::wire::events::Arrival;
