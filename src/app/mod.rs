@@ -1,10 +1,12 @@
 //! Composition root: the only file that knows every module. Nothing is bound before everything has
 //! been checked.
 
+mod audiohook;
 mod checkpoints;
 mod nodes;
 mod outbound;
 mod pins;
+mod platforms;
 mod prepare;
 mod reception;
 mod shared;
@@ -32,6 +34,7 @@ use crate::api::elsewhere::Others;
 use crate::api::health::Readiness;
 use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
+use crate::app::audiohook::audiohook;
 use crate::app::checkpoints::Checkpoints;
 use crate::app::nodes::Nodes;
 use crate::app::nodes::NodesParts;
@@ -40,6 +43,8 @@ use crate::app::pins::alarms;
 use crate::app::pins::counted;
 use crate::app::pins::pin_desk;
 use crate::app::pins::pin_routes;
+use crate::app::platforms::platforms;
+use crate::app::platforms::rules;
 pub use crate::app::prepare::Prepared;
 pub use crate::app::prepare::Stores;
 pub use crate::app::prepare::prepare;
@@ -69,8 +74,8 @@ use crate::outbox::Outbox;
 use crate::outbox::Parts;
 use crate::pin::links::Links;
 use crate::platform::Entry;
+use crate::platform::audiohook::AudioHooks;
 use crate::platform::http::Platforms;
-use crate::platform::http::Rules;
 use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
 use crate::platform::sip::listener::Listener;
@@ -119,6 +124,7 @@ pub struct Running {
     pub clock: Clock,
     gauges: Vec<Arc<Gauge>>,
     platforms: Arc<Platforms>,
+    audiohooks: Arc<AudioHooks>,
     nodes: Option<Arc<Nodes>>,
     calls: Calls,
     checkpoints: Arc<Checkpoints>,
@@ -177,6 +183,16 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         tasks.spawn(listener.run());
     }
     let platforms = Arc::new(platforms(&config, &reception, clock, &tasks, &stops));
+    let (audiohooks, hooked) = audiohook(audiohook::Around {
+        prepared: &prepared,
+        reception: &reception,
+        platforms: &platforms,
+        rules: rules(&config),
+        sessions: &sessions,
+        clock,
+        tasks: &tasks,
+        stops: &stops,
+    })?;
     let desktops = desktops(&config, &hub, &tokens, &reception, (&wall, &tasks, &stops));
     let guard = Arc::clone(&world.guard);
     let elsewhere = nodes.clone().map(|nodes| nodes as Arc<dyn Elsewhere>);
@@ -200,7 +216,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         alarms: alarms(guard, Arc::clone(&desk), clock),
         elsewhere,
         counted: counted(&desk),
-        pages: web::pages().merge(outbound).merge(maintenance),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(hooked),
     };
     archive(&prepared, &*state.records).await?;
     let swept = (Arc::clone(&state.records), Arc::clone(&state.clock));
@@ -227,6 +243,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         clock,
         gauges,
         platforms,
+        audiohooks,
         nodes,
         calls,
         checkpoints,
@@ -437,24 +454,6 @@ fn listeners(
         gauges.push(gauge);
     }
     Ok((addresses, listeners, gauges))
-}
-
-/// Platforms that report by HTTP, believed as their trunks are.
-fn platforms(
-    config: &Config,
-    reception: &Arc<Reception>,
-    clock: Clock,
-    tasks: &TaskTracker,
-    stops: &Stops,
-) -> Platforms {
-    let rules = Rules {
-        trunks: config.sip.trunks.clone(),
-        queues: config.queues.clone(),
-        queue_uri: config.sip.queue_uri.to_string(),
-        handed_over_max: config.sip.handed_over_max,
-    };
-    let entry = Arc::clone(reception) as Arc<dyn Entry>;
-    Platforms::new(entry, rules, clock, tasks.clone(), stops.drain.clone())
 }
 
 /// Media is received on the listener's address, or on all of them where peers are told another.

@@ -85,7 +85,11 @@ fn names(config: &Config) -> impl Iterator<Item = (String, &str)> {
     let queues = config.queues.iter().filter_map(|(queue, settings)| {
         Some((format!("queues.{queue}.policy"), settings.policy.as_deref()?))
     });
-    std::iter::once(("policy.default".to_owned(), config.policy.default.as_str())).chain(queues)
+    let connectors = config.audiohook.connectors.iter().filter_map(|(name, settings)| {
+        Some((format!("audiohook.connectors.{name}.policy"), settings.policy.as_deref()?))
+    });
+    let default = std::iter::once(("policy.default".to_owned(), config.policy.default.as_str()));
+    default.chain(queues).chain(connectors)
 }
 
 /// The stores and keys, opened.

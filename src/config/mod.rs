@@ -5,6 +5,7 @@
 //! `config/countersign.toml` documents every key.
 
 mod address;
+pub mod audiohook;
 pub mod audit;
 pub mod auth;
 #[cfg(feature = "daemon")]
@@ -43,6 +44,7 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use crate::config::audiohook::AudioHook;
 use crate::config::audit::Audit;
 use crate::config::auth::Auth;
 use crate::config::cluster::Cluster;
@@ -90,6 +92,8 @@ pub struct Config {
     pub iam: Iam,
     /// `[cluster]`; none: no other node may ask us anything.
     pub cluster: Option<Cluster>,
+    /// `[audiohook]`
+    pub audiohook: AudioHook,
     /// `[audit]`
     pub audit: Audit,
     /// `[auth]`
@@ -165,6 +169,13 @@ impl Config {
                 );
             }
         }
+        for (name, connector) in &self.audiohook.connectors {
+            if connector.client_secret_file.is_none() {
+                warnings.push(format!(
+                    "audiohook.connectors.{name} without client_secret_file: whoever knows its API key can send calls in"
+                ));
+            }
+        }
         let outside = self.sip.listen.iter().any(|address| !address.ip().is_loopback());
         if outside && self.sip.trunks.is_empty() {
             warnings.push(
@@ -184,6 +195,7 @@ impl Config {
             outbox: outbox::read(root.table("outbox")),
             iam: outbox::read_iam(root.table("iam")),
             cluster: cluster::read(root.table("cluster")),
+            audiohook: audiohook::read(root.table("audiohook")),
             audit: audit::read(root.table("audit")),
             auth: auth::read(root.table("auth")),
             pin: pin::read(root.table("pin")),

@@ -1,5 +1,6 @@
 //! proto/JSON ↔ model: what goes over a wire, as plain values. Pure.
 
+pub mod audiohook;
 pub mod desktop;
 pub mod directive;
 pub mod events;

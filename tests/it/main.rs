@@ -1,5 +1,6 @@
 //! The daemon from outside: its files, its protocols, and whole calls.
 
+mod audiohook;
 mod audit;
 mod balancer;
 #[path = "../servers/certificates.rs"]

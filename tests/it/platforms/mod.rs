@@ -1,6 +1,8 @@
 //! The same call on every platform: a script knows a caller, and each platform has callers that follow
 //! its vendor's rules.
 
+pub(crate) mod audiohook;
+
 use crate::harness::Daemon;
 
 /// What a caller notices next.
