@@ -3,6 +3,7 @@
 #[path = "../servers/ari.rs"]
 mod ari_server;
 mod asterisk;
+mod audiohook;
 mod audit;
 mod balancer;
 #[path = "../servers/certificates.rs"]

@@ -15,6 +15,7 @@ use crate::harness::grpc::event;
 use crate::harness::grpc::proto::CallEvent;
 use crate::harness::grpc::proto::Directive;
 use crate::harness::grpc::proto::EventAnswer;
+use crate::platforms::Breaks;
 use crate::platforms::Caller;
 use crate::platforms::Notices;
 use crate::platforms::Platform;
@@ -41,6 +42,10 @@ struct Person<'a> {
 }
 
 impl Platform for Grpc {
+    fn breaks() -> Breaks {
+        Breaks::SendsAgain
+    }
+
     fn settings() -> String {
         String::new()
     }

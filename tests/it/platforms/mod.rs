@@ -1,13 +1,15 @@
 //! The same call on every platform: a script knows a caller, and each platform has callers that follow
 //! its vendor's rules.
 
+pub(crate) mod asterisk;
+pub(crate) mod audiohook;
+pub(crate) mod genesys_actions;
+mod grpc;
 mod http;
 mod scripts;
 mod secrets;
 mod sip;
 mod stories;
-pub(crate) mod genesys_actions;
-pub(crate) mod asterisk;
 
 use crate::harness::Daemon;
 

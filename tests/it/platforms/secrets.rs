@@ -13,6 +13,10 @@ use crate::p11_no_secret_leaks::files;
 use crate::platforms::Notices;
 use crate::platforms::Platform;
 use crate::platforms::Rings;
+use crate::platforms::asterisk::AriOutbound;
+use crate::platforms::audiohook::Genesys as AudioHook;
+use crate::platforms::genesys_actions::Architect;
+use crate::platforms::grpc::Grpc;
 use crate::platforms::http::Http;
 use crate::platforms::scripts::keys_pair;
 use crate::platforms::sip::Sip;
@@ -52,12 +56,24 @@ fn p11_no_platform_leaks_a_key() {
     let row = |(nth, pin): (usize, &&str)| format!("88{nth:02},{},{pin}\n", number(nth));
     let rows: String = PINS.iter().enumerate().map(row).collect();
     let level = "[log]\nlevel = \"trace,tungstenite=trace,tokio_tungstenite=trace,h2=trace\"\n";
-    let all = [Sip::settings(), Http::settings()].concat();
+    let all = [
+        Sip::settings(),
+        Http::settings(),
+        Grpc::settings(),
+        AudioHook::settings(),
+        Architect::settings(),
+        AriOutbound::settings(),
+    ];
+    let all = all.join("\n");
     let settings = format!("{OFFICE}{CHEAP_PINS}{level}{all}");
     let mut daemon = Daemon::with(&settings, &format!("customer_id,numbers,pin\n{rows}"));
     let desktop = Desktop::agent(&daemon, "ann");
     keys_over::<Sip>(&daemon, 0);
     keys_over::<Http>(&daemon, 1);
+    keys_over::<Grpc>(&daemon, 2);
+    keys_over::<AudioHook>(&daemon, 3);
+    keys_over::<Architect>(&daemon, 4);
+    keys_over::<AriOutbound>(&daemon, 5);
 
     let supervisor = daemon.token("supervisor", "sue");
     let (_, audit) = daemon.ask("GET", "/v1/audit?limit=1000", &supervisor, None);
