@@ -1,5 +1,6 @@
 //! HTTP: REST, health, metrics, and the way to the desktop's WebSocket.
 
+pub mod audiohook;
 pub mod audit;
 pub mod auth;
 pub mod body;

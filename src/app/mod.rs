@@ -2,12 +2,14 @@
 //! been checked.
 
 mod asterisk;
+mod audiohook;
 mod checkpoints;
 mod genesys;
 mod grpc;
 mod nodes;
 mod outbound;
 mod pins;
+mod platforms;
 mod prepare;
 mod reception;
 mod shared;
@@ -39,6 +41,7 @@ use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
 use crate::app::asterisk::WithAsterisk;
 pub use crate::app::asterisk::reach as reach_asterisk;
+use crate::app::audiohook::audiohook;
 use crate::app::checkpoints::Checkpoints;
 use crate::app::nodes::Nodes;
 use crate::app::nodes::NodesParts;
@@ -47,6 +50,8 @@ use crate::app::pins::alarms;
 use crate::app::pins::counted;
 use crate::app::pins::pin_desk;
 use crate::app::pins::pin_routes;
+use crate::app::platforms::platforms;
+use crate::app::platforms::rules;
 pub use crate::app::prepare::Prepared;
 pub use crate::app::prepare::Stores;
 pub use crate::app::prepare::prepare;
@@ -78,8 +83,8 @@ use crate::outbox::Parts;
 use crate::pin::links::Links;
 use crate::platform::Entry;
 use crate::platform::asterisk::Asterisks;
+use crate::platform::audiohook::AudioHooks;
 use crate::platform::http::Platforms;
-use crate::platform::http::Rules;
 use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
 use crate::platform::sip::listener::Listener;
@@ -131,6 +136,7 @@ pub struct Running {
     gauges: Vec<Arc<Gauge>>,
     platforms: Arc<Platforms>,
     asterisks: Option<Arc<Asterisks>>,
+    audiohooks: Arc<AudioHooks>,
     nodes: Option<Arc<Nodes>>,
     calls: Calls,
     checkpoints: Arc<Checkpoints>,
@@ -193,6 +199,16 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let platforms = Arc::new(platforms(&config, &reception, clock, &tasks, &stops));
     let asterisks = asterisk::asterisks(&config, &reception, clock, &tasks, &stops)?;
     let ari = asterisk::routes(&config, asterisks.as_ref());
+    let (audiohooks, hooked) = audiohook(audiohook::Around {
+        prepared: &prepared,
+        reception: &reception,
+        platforms: &platforms,
+        rules: rules(&config),
+        sessions: &sessions,
+        clock,
+        tasks: &tasks,
+        stops: &stops,
+    })?;
     let desktops = desktops(&config, &hub, &tokens, &reception, (&wall, &tasks, &stops));
     let guard = Arc::clone(&world.guard);
     let elsewhere = nodes.clone().map(|nodes| nodes as Arc<dyn Elsewhere>);
@@ -235,6 +251,9 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
             .merge(genesys)
             .merge(ari)
             .merge(webhooks),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(genesys).merge(ari),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(webhooks),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(hooked),
     };
     archive(&prepared, &*state.records).await?;
     grpc::serve(door, &state, (&state.clock, &tasks, &stops))?;
@@ -265,6 +284,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         gauges,
         platforms,
         asterisks,
+        audiohooks,
         nodes,
         calls,
         checkpoints,

@@ -53,6 +53,7 @@ impl Running {
         let patience = Instant::now() + self.grace;
         let busy = || {
             let legs = self.gauges.iter().map(|gauge| gauge.legs()).sum::<usize>();
+            let legs = legs + self.audiohooks.busy();
             // What a platform holds can go on at another node at once.
             let elsewhere = self.nodes.as_ref().is_some_and(|nodes| nodes.has_others());
             let asterisk = self.asterisks.as_ref().map_or(0, |asterisks| asterisks.busy());

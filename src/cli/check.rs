@@ -86,6 +86,12 @@ async fn shared(prepared: &app::Prepared) -> Vec<Finding> {
             Err(error) => Finding::bad("cluster", format!("{error:#}")),
         });
     }
+    if let Some(loaded) = prepared.load_connectors() {
+        findings.push(match loaded {
+            Ok(count) => Finding::good("audiohook", format!("{count} connectors can be used")),
+            Err(error) => Finding::bad("audiohook", format!("{error:#}")),
+        });
+    }
     findings
 }
 

@@ -6,6 +6,7 @@
 
 mod address;
 pub mod asterisk;
+pub mod audiohook;
 pub mod audit;
 pub mod auth;
 #[cfg(feature = "daemon")]
@@ -39,7 +40,6 @@ pub mod source;
 pub mod stores;
 pub mod table;
 pub mod trunks;
-pub mod unbuilt;
 pub mod webhooks;
 
 use std::collections::BTreeSet;
@@ -48,6 +48,7 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 use crate::config::asterisk::Asterisk;
+use crate::config::audiohook::AudioHook;
 use crate::config::audit::Audit;
 use crate::config::auth::Auth;
 use crate::config::cluster::Cluster;
@@ -102,6 +103,8 @@ pub struct Config {
     pub iam: Iam,
     /// `[cluster]`; none: no other node may ask us anything.
     pub cluster: Option<Cluster>,
+    /// `[audiohook]`
+    pub audiohook: AudioHook,
     /// `[audit]`
     pub audit: Audit,
     /// `[auth]`
@@ -189,6 +192,13 @@ impl Config {
             ));
         }
         warnings.extend(self.asterisk.iter().flat_map(|asterisk| asterisk.warnings(&self.sip)));
+        for (name, connector) in &self.audiohook.connectors {
+            if connector.client_secret_file.is_none() {
+                warnings.push(format!(
+                    "audiohook.connectors.{name} without client_secret_file: whoever knows its API key can send calls in"
+                ));
+            }
+        }
         let outside = self.sip.listen.iter().any(|address| !address.ip().is_loopback());
         if outside && self.sip.trunks.is_empty() {
             warnings.push(
@@ -210,6 +220,7 @@ impl Config {
             outbox: outbox::read(root.table("outbox")),
             iam: outbox::read_iam(root.table("iam")),
             cluster: cluster::read(root.table("cluster")),
+            audiohook: audiohook::read(root.table("audiohook")),
             audit: audit::read(root.table("audit")),
             auth: auth::read(root.table("auth")),
             pin: pin::read(root.table("pin")),
@@ -226,7 +237,6 @@ impl Config {
             log: log::read(root.table("log")),
             idle: Vec::new(),
         };
-        unbuilt::read(&mut root);
         root.end();
         config
     }

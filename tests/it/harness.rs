@@ -5,6 +5,7 @@ pub(crate) mod call;
 pub(crate) mod cluster;
 pub(crate) mod desktop;
 pub(crate) mod gate;
+pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod pcap;
 pub(crate) mod platform;

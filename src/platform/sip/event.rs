@@ -144,16 +144,6 @@ fn intent(invitation: &Invitation) -> Option<PresentedIntent> {
     Some(handle.map_or(PresentedIntent::Unreadable, PresentedIntent::Handle))
 }
 
-/// The text in `User-to-User`, which carries it as hexadecimal digits.
-pub(crate) fn user_to_user(header: &str) -> Option<String> {
-    let hex = header.split(';').next()?.trim();
-    let bytes: Option<Vec<u8>> = (0..hex.len())
-        .step_by(2)
-        .map(|at| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-        .collect();
-    String::from_utf8(bytes?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

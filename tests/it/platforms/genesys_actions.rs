@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::harness::Daemon;
 use crate::harness::http;
 use crate::harness::poll;
+use crate::platforms::Breaks;
 use crate::platforms::Caller;
 use crate::platforms::Notices;
 use crate::platforms::Platform;
@@ -61,6 +62,10 @@ impl Architect {
 }
 
 impl Platform for Architect {
+    fn breaks() -> Breaks {
+        Breaks::SendsAgain
+    }
+
     fn settings() -> String {
         "[genesys]\ntrunk = \"office\"\n".to_owned()
     }
