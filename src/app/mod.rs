@@ -2,7 +2,7 @@
 //! been checked.
 
 mod checkpoints;
-mod genesys;
+pub mod genesys;
 mod nodes;
 mod outbound;
 mod pins;
@@ -184,16 +184,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let outbound = outbound_routes(&config, &tokens, &reception, elsewhere.clone());
     let desk = pin_desk(&prepared, (&records, &pins), (&wall, &tasks, &stops));
     let maintenance = pin_routes(&config, &tokens, &desk);
-    let genesys = genesys::routes(
-        &genesys::Given {
-            config: &config,
-            platforms: &platforms,
-            elsewhere: &elsewhere,
-            tokens: &tokens,
-            hub: &hub,
-        },
-        (&wall, &tasks, &stops),
-    )?;
+    let given = (&platforms, &elsewhere, &tokens, &hub);
+    let genesys = genesys::routes(&config, given, (&wall, &tasks, &stops))?;
     let readiness: Arc<dyn Readiness> =
         Arc::new(Backends::new(world, clock, sessions_health(nodes.clone())));
     let state = ApiState {
@@ -211,7 +203,10 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         alarms: alarms(guard, Arc::clone(&desk), clock),
         elsewhere,
         counted: counted(&desk),
-        pages: web::pages().merge(outbound).merge(maintenance).merge(genesys),
+        pages: web::pages(&config.http.frame_ancestors)
+            .merge(outbound)
+            .merge(maintenance)
+            .merge(genesys),
     };
     archive(&prepared, &*state.records).await?;
     let swept = (Arc::clone(&state.records), Arc::clone(&state.clock));

@@ -26,6 +26,7 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
     }
     findings.extend(shared(&prepared).await);
     findings.extend(mail_server(&config).await);
+    findings.extend(genesys(&config).await);
     findings.extend(listeners(&config));
     for sentence in config.idle().iter().chain(&config.warnings()).chain(&prepared.warnings()) {
         talk(&format!("note: {sentence}"));
@@ -94,6 +95,14 @@ async fn mail_server(config: &Config) -> Option<Finding> {
         Ok(()) => Finding::good(MAIL, "the mail server answers".to_owned()),
         Err(Unreached::Away(why)) => Finding::bad(MAIL, why),
         Err(error) => Finding::bad("outbox", format!("{:#}", anyhow::Error::from(error))),
+    })
+}
+
+/// The login service of Genesys Cloud: without it data actions go on, and attributes wait.
+async fn genesys(config: &Config) -> Option<Finding> {
+    Some(match app::genesys::reach(config).await? {
+        Ok(()) => Finding::good("genesys", "the login service gives a token".to_owned()),
+        Err(error) => Finding::bad("genesys", format!("{error:#}")),
     })
 }
 

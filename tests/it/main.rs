@@ -12,6 +12,9 @@ mod events;
 mod faults;
 mod fraud;
 mod genesys;
+mod genesys_cloud;
+#[path = "../servers/genesys.rs"]
+mod genesys_server;
 mod hangups;
 mod harness;
 mod identity;
