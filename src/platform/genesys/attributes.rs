@@ -75,13 +75,20 @@ pub struct States {
 
 #[derive(Debug, Default)]
 struct Table {
-    live: HashMap<CallId, PlatformCallId>,
+    held: HashMap<CallId, Held>,
     due: HashMap<PlatformCallId, Stands>,
     order: VecDeque<PlatformCallId>,
     /// Being written: what comes meanwhile waits, so that nothing older is written later.
     busy: HashSet<PlatformCallId>,
     /// What was put here last, so that the same is not written twice.
     last: HashMap<PlatformCallId, Stands>,
+}
+
+/// A call of this node.
+#[derive(Debug)]
+struct Held {
+    named: PlatformCallId,
+    over: bool,
 }
 
 impl States {
@@ -92,19 +99,11 @@ impl States {
         }
         let named = call.platform_call_id.clone();
         let mut table = self.table();
-        if call.ended_at.is_some() {
-            table.live.remove(&call.id);
-        } else {
-            table.live.insert(call.id.clone(), named.clone());
-        }
+        let held = Held { named: named.clone(), over: call.ended_at.is_some() };
+        table.held.insert(call.id.clone(), held);
         let Some(stands) = Stands::of(call) else { return };
-        if table.last.get(&named) == Some(&stands) {
+        if table.last.insert(named.clone(), stands.clone()).as_ref() == Some(&stands) {
             return;
-        }
-        if call.ended_at.is_some() {
-            table.last.remove(&named);
-        } else {
-            table.last.insert(named.clone(), stands.clone());
         }
         if table.due.insert(named.clone(), stands).is_none() {
             table.order.push_back(named);
@@ -122,15 +121,16 @@ impl States {
     /// The call is no longer this node's.
     pub fn gone(&self, call: &CallId) {
         let mut table = self.table();
-        if let Some(named) = table.live.remove(call) {
-            table.last.remove(&named);
+        if let Some(held) = table.held.remove(call) {
+            table.last.remove(&held.named);
         }
     }
 
     /// The conversations of this node's live calls.
     #[must_use]
     pub fn live(&self) -> Vec<PlatformCallId> {
-        self.table().live.values().cloned().collect()
+        let table = self.table();
+        table.held.values().filter(|held| !held.over).map(|held| held.named.clone()).collect()
     }
 
     /// The longest waiting call that nobody is writing; [`Self::written`] ends it.
