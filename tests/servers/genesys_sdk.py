@@ -1,6 +1,6 @@
 """Judges genesys.py by the vendor's own SDK: every answer is read by PureCloudPlatformClientV2.
 
-genesys_sdk.py PORT   (PYTHONPATH: where the SDK is)
+genesys_sdk.py   (PYTHONPATH: where the SDK is; starts genesys.py itself)
 
 The fake is only worth something where the official client finds what it expects. Prints one line an
 operation and `N passed, N failed`; status 1 when one failed.
@@ -9,13 +9,18 @@ operation and `N passed, N failed`; status 1 when one failed.
 import base64
 import datetime
 import json
+import pathlib
+import subprocess
 import sys
 import urllib.request
 
 import PureCloudPlatformClientV2 as sdk
 from PureCloudPlatformClientV2.rest import ApiException
 
-BASE = f"http://127.0.0.1:{sys.argv[1]}"
+FAKE = subprocess.Popen(
+    [sys.executable, pathlib.Path(__file__).with_name("genesys.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+)
+BASE = f"http://127.0.0.1:{FAKE.stdout.readline().strip().removeprefix('port=')}"
 CONVERSATION = "6b2f0e0a-3a54-4b7f-9d0b-1c8f6f1b2a3c"
 results = []
 
@@ -105,5 +110,7 @@ def an_error():
 
 for story in (a_channel, subscriptions, a_conversation, attributes, a_user, an_error):
     judge(story.__name__, story)
+FAKE.stdin.close()
+FAKE.wait()
 print(f"{sum(results)} passed, {len(results) - sum(results)} failed")
 sys.exit(0 if all(results) else 1)
