@@ -166,7 +166,7 @@ fn d04_what_a_call_wants_without_an_event_is_told_to_those_who_listen() {
 }
 
 #[test]
-fn p12_nobody_reports_events_without_a_platforms_token() {
+fn contract_3_nobody_reports_events_without_a_platforms_token() {
     let daemon = Daemon::start(CUSTOMERS);
     let http = Platform::new(&daemon);
     for (token, code) in [
@@ -217,7 +217,7 @@ fn contract_4_what_cannot_be_taken_is_a_status() {
 }
 
 #[test]
-fn p09_health_follows_readiness_and_streams_end_with_the_daemon() {
+fn contract_10_health_follows_readiness_and_streams_end_with_the_daemon() {
     let mut daemon = Daemon::start(CUSTOMERS);
     let (http, client) = (Platform::new(&daemon), Client::new(&daemon));
     let mut health = HealthClient::new(client.channel());
