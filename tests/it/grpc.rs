@@ -54,7 +54,6 @@ fn d02_d04_a_call_over_one_exchange_from_delivered_to_its_end() {
         ("agent_joined", json!({ "agent": "agent-1" })),
         ("held", json!({})),
         ("retrieved", json!({})),
-        ("transferred", json!({ "to_agent": "agent-2", "warm": true })),
         ("connection_cleared", json!({ "cause": 16 })),
     ] {
         answer = exchange.ask(event(&http.event(kind, "c-1", &fields)));
@@ -259,6 +258,7 @@ fn contract_2_without_an_address_of_its_own_a_second_daemon_goes_without_grpc() 
     daemon.restart();
     assert_eq!(daemon.grpc, None);
     assert!(daemon.log().contains("no gRPC: its default address is taken; set grpc.listen"));
+    daemon.stop();
     fs::write(daemon.path("settings.toml"), "[grpc]\nlisten = \"127.0.0.1:50051\"\n")
         .expect("written");
     let refused = daemon.command(&["serve"]).output().expect("the program runs");
