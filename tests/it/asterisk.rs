@@ -12,6 +12,7 @@ use crate::ari_server::Heard;
 use crate::harness::CHEAP_PINS;
 use crate::harness::Daemon;
 use crate::harness::OFFICE;
+use crate::harness::cluster::Cluster;
 use crate::harness::desktop::Desktop;
 use crate::harness::desktop::told;
 use crate::harness::poll;
@@ -409,6 +410,49 @@ fn d06_callers_who_wait_while_the_daemon_starts_again_are_taken_anew() {
     let mut phone = Phone { ari: &house.ari, id, heard };
     assert_eq!(keys(&mut phone, PIN), (2, Notices::Routed), "nobody announces them again");
     assert_eq!(house.told(&phone), ("verified_number".into(), "authenticated".into()));
+}
+
+#[test]
+fn d06_of_two_nodes_with_one_application_the_other_goes_on_with_the_callers() {
+    thread::scope(|stories| {
+        for mode in BOTH {
+            stories.spawn(move || {
+                let known = Ari::inbound();
+                let settings = match mode {
+                    Mode::Inbound => inbound(&[&known], ""),
+                    Mode::Outbound => section("mode = \"outbound\""),
+                };
+                let mut cluster = Cluster::with(2, &settings, CUSTOMERS);
+                let ari = match mode {
+                    Mode::Inbound => known,
+                    Mode::Outbound => Ari::outbound(cluster.a().http),
+                };
+                ari.connected();
+                let how = Rings { ani: Some("+442079460001".into()), intent: None };
+                let mut phone = Phone::rings(&ari, &how);
+                let Notices::Position(first) = phone.notices() else { panic!("asked") };
+                phone.presses(digit(PIN, first));
+                assert!(matches!(phone.notices(), Notices::Position(_)));
+                let sue = cluster.b().token("supervisor", "sue");
+                let watches = Desktop::connect(cluster.b(), &sue);
+                watches.wait_for(&phone.id, "a key shows", |call| call["pin"]["entered"] == 1);
+                cluster.kill_a();
+                if mode == Mode::Outbound {
+                    ari.leads_to(cluster.b().http);
+                    ari.line_mends();
+                }
+                assert_eq!(phone.notices(), Notices::Position(first), "{mode:?}: from the start");
+                phone.presses(digit(PIN, first));
+                assert_eq!(keys(&mut phone, PIN), (1, Notices::Routed), "{mode:?}");
+                let told = ari.variable(&phone.id, "COUNTERSIGN_AUTHENTICATION");
+                assert_eq!(told.as_deref(), Some("authenticated"), "{mode:?}");
+                let call = ari.variable(&phone.id, "COUNTERSIGN_CALL");
+                watches.wait_for(&phone.id, "it is the same call", |shown| {
+                    shown["id"].as_str() == call.as_deref() && shown["media"] == "handed_over"
+                });
+            });
+        }
+    });
 }
 
 #[test]

@@ -77,12 +77,14 @@ pub(crate) struct Ari {
 struct World {
     inner: Mutex<Inner>,
     changed: Condvar,
-    outbound: Option<SocketAddr>,
+    outbound: bool,
     asterisk: String,
 }
 
 #[derive(Default)]
 struct Inner {
+    /// Where it connects to.
+    to: Option<SocketAddr>,
     channels: BTreeMap<String, Channel>,
     link: Option<mpsc::UnboundedSender<String>>,
     /// Which connection that is: an older one must not end a newer one.
@@ -151,11 +153,12 @@ impl Ari {
         let listener =
             runtime.block_on(async { TcpListener::from_std(listener) }).expect("a socket");
         let address = listener.local_addr().expect("an address");
-        let inner = Inner { password: PASSWORD.to_owned(), ..Inner::default() };
+        let inner = Inner { to: outbound, password: PASSWORD.to_owned(), ..Inner::default() };
         let asterisk = format!("02:00:00:00:00:{:02x}", address.port() % 256);
-        let world = World { inner: Mutex::new(inner), changed: Condvar::new(), outbound, asterisk };
+        let (inner, outbound) = (Mutex::new(inner), outbound.is_some());
+        let world = World { inner, changed: Condvar::new(), outbound, asterisk };
         let world = Arc::new(world);
-        if outbound.is_none() {
+        if !outbound {
             let app = Router::new().fallback(answer).with_state(Arc::clone(&world));
             runtime.spawn(async move { axum::serve(listener, app).await });
         }
@@ -266,10 +269,15 @@ impl Ari {
         self.world.changed.notify_all();
     }
 
+    /// The address it connects to leads to another node.
+    pub(crate) fn leads_to(&self, daemon: SocketAddr) {
+        self.world.inner().to = Some(daemon);
+    }
+
     /// The line is there again.
     pub(crate) fn line_mends(&self) {
         self.world.inner().cut = false;
-        if self.world.outbound.is_some() {
+        if self.world.outbound {
             self.connects();
         }
         self.connected();
@@ -309,7 +317,8 @@ impl Ari {
 
     /// Connects, and sends what nobody was there for before anything else.
     fn connects(&self) {
-        let (world, to) = (Arc::clone(&self.world), self.world.outbound.expect("it connects"));
+        let world = Arc::clone(&self.world);
+        let to = world.inner().to.expect("it connects");
         let runtime = self.runtime.as_ref().expect("it runs");
         runtime.spawn(async move {
             let password = world.inner().password.clone();
@@ -360,7 +369,7 @@ impl World {
         event["asterisk_id"] = self.asterisk.clone().into();
         match &inner.link {
             Some(link) => drop(link.send(event.to_string())),
-            None if self.outbound.is_some() => inner.queued.push_back(event),
+            None if self.outbound => inner.queued.push_back(event),
             None => {}
         }
     }
@@ -559,7 +568,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(world: Arc<World>, mut ws: WebS
         inner.queued.drain(..).for_each(|event| drop(link.send(event.to_string())));
         inner.link = Some(link);
         inner.links += 1;
-        if world.outbound.is_some() {
+        if world.outbound {
             world.emit(inner, json!({ "type": "ApplicationRegistered" }));
         }
         inner.links
