@@ -268,12 +268,12 @@ fn c51_what_was_decided_while_the_line_was_away_is_carried_out_when_it_is_back()
 fn c51_who_hangs_up_while_the_line_is_away_has_gone_when_it_is_back() {
     for mode in BOTH {
         let house = House::new(mode, CUSTOMERS);
+        let desktop = Desktop::agent(&house.daemon, "ann");
         let mut phone = house.rings("+442079460001");
         let Notices::Position(_) = phone.notices() else { panic!("asked") };
         house.ari.line_breaks();
         phone.hangs_up();
         house.ari.line_mends();
-        let desktop = Desktop::agent(&house.daemon, "ann");
         let call = desktop.wait_for(&phone.id, "it has ended", |call| !call["ended_at"].is_null());
         assert_eq!(call["pin"]["result"], "abandoned", "{}", told(&call));
     }
@@ -311,8 +311,8 @@ fn p23_a_caller_may_leave_in_any_state_and_the_call_ends_once() {
     left.push(thanked.id);
     // Asterisk knows of it before we do.
     for status in [404, 409] {
-        house.ari.fails("POST channels/gone", status);
         let id = format!("gone.{status}");
+        house.ari.fails(&format!("POST channels/{id}"), status);
         house.ari.rings_as(&id, Some("+442079460001"), &[]);
         left.push(id);
     }
@@ -465,7 +465,8 @@ fn b17_a_hundred_calls_at_once_over_one_websocket() {
         for nth in 0..count {
             calls.spawn(move || {
                 let ani = if nth % 2 == 0 { "+442079460001" } else { "+442079460002" };
-                let mut phone = house.rings(ani);
+                let how = Rings { ani: Some(ani.to_owned()), intent: None };
+                let mut phone = Phone::rings_only(&house.ari, &how);
                 assert_eq!(keys(&mut phone, PIN), (2, Notices::Routed));
                 assert_eq!(house.told(&phone), ("verified_number".into(), "authenticated".into()));
             });

@@ -221,12 +221,6 @@ impl Ari {
         });
     }
 
-    /// What the caller heard so far; a caller who is gone hears nothing.
-    pub(crate) fn heard(&self, id: &str) -> Vec<Heard> {
-        let inner = self.world.inner();
-        inner.channels.get(id).map(|channel| channel.heard.clone()).unwrap_or_default()
-    }
-
     /// Waits for what the caller hears next, after this many things.
     #[track_caller]
     pub(crate) fn hears(&self, id: &str, after: usize) -> Heard {
@@ -243,6 +237,11 @@ impl Ari {
     /// Everything that was asked.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.world.inner().asked.clone()
+    }
+
+    /// Whether something was asked that begins so.
+    pub(crate) fn was_asked(&self, start: &str) -> bool {
+        self.world.inner().asked.iter().any(|asked| asked.starts_with(start))
     }
 
     /// Requests of WebSockets that were refused for their password.
@@ -304,15 +303,17 @@ impl Ari {
 
     #[track_caller]
     fn until<T>(&self, what: &str, mut look: impl FnMut(&Inner) -> Option<T>) -> T {
-        let mut inner = self.world.inner();
-        for _ in 0..PATIENCE.as_millis() / 50 {
-            if let Some(found) = look(&inner) {
-                return found;
-            }
-            let waited = self.world.changed.wait_timeout(inner, Duration::from_millis(50));
-            inner = waited.expect("no thread panics here").0;
-        }
-        panic!("waited in vain: {what}; asked so far:\n{}", inner.asked.join("\n"));
+        let mut found = None;
+        let inner = self.world.inner();
+        let waited = self.world.changed.wait_timeout_while(inner, PATIENCE, |inner| {
+            found = look(inner);
+            found.is_none()
+        });
+        let (inner, _) = waited.expect("no thread panics here");
+        let asked = inner.asked.len();
+        // Not while it is held: the others are to end with their own words.
+        drop(inner);
+        found.unwrap_or_else(|| panic!("waited in vain: {what}; {asked} things were asked"))
     }
 
     /// Connects, and sends what nobody was there for before anything else.
