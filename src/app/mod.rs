@@ -2,15 +2,21 @@
 //! been checked.
 
 mod asterisk;
+mod audiohook;
 mod checkpoints;
+mod genesys;
+pub mod genesys;
+mod grpc;
 mod nodes;
 mod outbound;
 mod pins;
+mod platforms;
 mod prepare;
 mod reception;
 mod shared;
 mod sip;
 mod stopping;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,10 +35,12 @@ use crate::api::auth::Tokens;
 use crate::api::elsewhere::Elsewhere;
 use crate::api::elsewhere::Others;
 use crate::api::health::Readiness;
+use crate::api::intake::Intake;
 use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
 use crate::app::asterisk::WithAsterisk;
 pub use crate::app::asterisk::reach as reach_asterisk;
+use crate::app::audiohook::audiohook;
 use crate::app::checkpoints::Checkpoints;
 use crate::app::nodes::Nodes;
 use crate::app::nodes::NodesParts;
@@ -41,6 +49,8 @@ use crate::app::pins::alarms;
 use crate::app::pins::counted;
 use crate::app::pins::pin_desk;
 use crate::app::pins::pin_routes;
+use crate::app::platforms::platforms;
+use crate::app::platforms::rules;
 pub use crate::app::prepare::Prepared;
 pub use crate::app::prepare::Stores;
 pub use crate::app::prepare::prepare;
@@ -50,6 +60,7 @@ use crate::app::shared::link;
 use crate::app::shared::live_state;
 use crate::app::shared::sessions_health;
 use crate::app::sip::listeners;
+use crate::app::webhooks::webhook_routes;
 use crate::cluster;
 use crate::cluster::Host;
 use crate::cluster::Link;
@@ -72,8 +83,10 @@ use crate::outbox::Parts;
 use crate::pin::links::Links;
 use crate::platform::Entry;
 use crate::platform::asterisk::Asterisks;
+use crate::platform::audiohook::AudioHooks;
 use crate::platform::http::Platforms;
 use crate::platform::http::Rules;
+use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
 use crate::push::Desk as Desktop;
 use crate::push::Doorkeeper;
@@ -107,6 +120,8 @@ pub struct Running {
     pub http: SocketAddr,
     /// The SIP addresses.
     pub sip: Vec<SocketAddr>,
+    /// The gRPC address, where there is one.
+    pub grpc: Option<SocketAddr>,
     /// Intents, for the demo's app.
     pub sessions: Arc<dyn Sessions>,
     /// The desktops' view of all calls.
@@ -116,6 +131,7 @@ pub struct Running {
     gauges: Vec<Arc<Gauge>>,
     platforms: Arc<Platforms>,
     asterisks: Option<Arc<Asterisks>>,
+    audiohooks: Arc<AudioHooks>,
     nodes: Option<Arc<Nodes>>,
     calls: Calls,
     checkpoints: Arc<Checkpoints>,
@@ -154,6 +170,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         sharing: sharing.clone(),
     });
     let (http, http_address) = bind(&config).await?;
+    let door = grpc::bind(&config).await?;
+    let grpc_address = door.as_ref().map(|door| door.address);
     let link = link(&config).await?;
     let nodes = shared.zip(sharing).map(|(store, sharing)| {
         let address = link.as_ref().map(|link| link.address.clone()).unwrap_or_default();
@@ -177,12 +195,26 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let asterisks =
         asterisk::asterisks(&config, &reception, clock, &tasks, &stops, nodes.as_ref())?;
     let ari = asterisk::routes(&config, asterisks.as_ref());
+    let (audiohooks, hooked) = audiohook(audiohook::Around {
+        prepared: &prepared,
+        reception: &reception,
+        platforms: &platforms,
+        rules: rules(&config),
+        sessions: &sessions,
+        clock,
+        tasks: &tasks,
+        stops: &stops,
+    })?;
     let desktops = desktops(&config, &hub, &tokens, &reception, (&wall, &tasks, &stops));
     let guard = Arc::clone(&world.guard);
     let elsewhere = nodes.clone().map(|nodes| nodes as Arc<dyn Elsewhere>);
     let outbound = outbound_routes(&config, &tokens, &reception, elsewhere.clone());
+    let intake = Intake::new(Arc::clone(&platforms), elsewhere.clone());
+    let webhooks = webhook_routes(&prepared, intake, (&wall, &tasks, &stops));
     let desk = pin_desk(&prepared, (&records, &pins), (&wall, &tasks, &stops));
     let maintenance = pin_routes(&config, &tokens, &desk);
+    let given = (&platforms, &elsewhere, &tokens, &hub);
+    let genesys = genesys::routes(&config, given, (&wall, &tasks, &stops))?;
     let readiness: Arc<dyn Readiness> =
         Arc::new(Backends::new(world, clock, sessions_health(nodes.clone())));
     let readiness = Arc::new(WithAsterisk { others: readiness, asterisks: asterisks.clone() });
@@ -201,9 +233,22 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         alarms: alarms(guard, Arc::clone(&desk), clock),
         elsewhere,
         counted: counted(&desk),
-        pages: web::pages().merge(outbound).merge(maintenance).merge(ari),
+        pages: web::pages()
+            .merge(outbound)
+            .merge(maintenance)
+            .merge(genesys)
+            .merge(ari)
+            .merge(webhooks),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(genesys).merge(ari),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(webhooks),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(hooked),
+        pages: web::pages(&config.http.frame_ancestors)
+            .merge(outbound)
+            .merge(maintenance)
+            .merge(genesys),
     };
     archive(&prepared, &*state.records).await?;
+    grpc::serve(door, &state, (&state.clock, &tasks, &stops))?;
     let swept = (Arc::clone(&state.records), Arc::clone(&state.clock));
     let (limits, app) = (state.limits, crate::api::router(state));
     if let Some(nodes) = &nodes {
@@ -224,12 +269,14 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     Ok(Running {
         http: http_address,
         sip: sip_addresses,
+        grpc: grpc_address,
         sessions,
         hub,
         clock,
         gauges,
         platforms,
         asterisks,
+        audiohooks,
         nodes,
         calls,
         checkpoints,

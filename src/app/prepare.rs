@@ -9,6 +9,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use tracing::warn;
 
+use crate::app::webhooks;
+use crate::app::webhooks::Connectors;
 use crate::config::Config;
 use crate::config::records::Database;
 use crate::config::records::RecordsPlace;
@@ -31,6 +33,7 @@ use crate::rtp::prompt::PromptPack;
 pub struct Prepared {
     pub(super) config: Config,
     pub(super) profiles: BTreeMap<String, Arc<Profile>>,
+    pub(super) webhooks: Connectors,
     prompts: Arc<PromptPack>,
     paths: Paths,
 }
@@ -41,7 +44,8 @@ pub fn prepare(config: Config) -> anyhow::Result<Prepared> {
     reachable(&config)?;
     let prompts = Arc::new(prompts::load(&config)?);
     let paths = Paths::of(&config)?;
-    Ok(Prepared { config, profiles, prompts, paths })
+    let webhooks = webhooks::connectors(&config)?;
+    Ok(Prepared { config, profiles, webhooks, prompts, paths })
 }
 
 /// A listener on every address cannot say in SDP and Contact which one peers should use.
@@ -85,10 +89,13 @@ fn names(config: &Config) -> impl Iterator<Item = (String, &str)> {
     let queues = config.queues.iter().filter_map(|(queue, settings)| {
         Some((format!("queues.{queue}.policy"), settings.policy.as_deref()?))
     });
+    let connectors = config.audiohook.connectors.iter().filter_map(|(name, settings)| {
+        Some((format!("audiohook.connectors.{name}.policy"), settings.policy.as_deref()?))
+    });
     let asterisk = config.asterisk.iter().filter_map(|asterisk| asterisk.policy.as_deref());
     let asterisk = asterisk.map(|policy| ("asterisk.policy".to_owned(), policy));
     let default = ("policy.default".to_owned(), config.policy.default.as_str());
-    std::iter::once(default).chain(queues).chain(asterisk)
+    std::iter::once(default).chain(queues).chain(connectors).chain(asterisk)
 }
 
 /// The stores and keys, opened.

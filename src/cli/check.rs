@@ -27,6 +27,7 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
     findings.extend(shared(&prepared).await);
     findings.extend(mail_server(&config).await);
     findings.extend(asterisk(&config).await);
+    findings.extend(genesys(&config).await);
     findings.extend(listeners(&config));
     for sentence in config.idle().iter().chain(&config.warnings()).chain(&prepared.warnings()) {
         talk(&format!("note: {sentence}"));
@@ -97,6 +98,12 @@ async fn shared(prepared: &app::Prepared) -> Vec<Finding> {
             Err(error) => Finding::bad("cluster", format!("{error:#}")),
         });
     }
+    if let Some(loaded) = prepared.load_connectors() {
+        findings.push(match loaded {
+            Ok(count) => Finding::good("audiohook", format!("{count} connectors can be used")),
+            Err(error) => Finding::bad("audiohook", format!("{error:#}")),
+        });
+    }
     findings
 }
 
@@ -118,6 +125,14 @@ async fn asterisk(config: &Config) -> Vec<Finding> {
         Err(why) => Finding::bad(ASTERISK, format!("{name}: {why}")),
     };
     reached.map(finding).collect()
+}
+
+/// The login service of Genesys Cloud: without it data actions go on, and attributes wait.
+async fn genesys(config: &Config) -> Option<Finding> {
+    Some(match app::genesys::reach(config).await? {
+        Ok(()) => Finding::good("genesys", "the login service gives a token".to_owned()),
+        Err(error) => Finding::bad("genesys", format!("{error:#}")),
+    })
 }
 
 fn listeners(config: &Config) -> Vec<Finding> {

@@ -3,6 +3,7 @@
 use crate::config::trunks::Verstat;
 use crate::model::caller::Attestation;
 use crate::model::number::PhoneNumber;
+use crate::sip::message::Uri;
 
 /// The dialled number: E.164 where it is one, else as it stands, at most 32 characters.
 pub(crate) fn dialled(text: &str) -> String {
@@ -36,6 +37,26 @@ pub(crate) fn attestation(dialect: Verstat, told: Option<&str>, info: Option<&st
         (Some(rest), _) if rest.ends_with("-diverted") => Attestation::Diverted,
         (Some(rest), _) => rest.strip_prefix('-').map_or(Attestation::None, level),
     }
+}
+
+/// What `User-to-User` carries as hexadecimal text (RFC 7433).
+pub(crate) fn user_to_user(header: &str) -> Option<String> {
+    let hex = header.split(';').next()?.trim();
+    let bytes: Option<Vec<u8>> = (0..hex.len())
+        .step_by(2)
+        .map(|at| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .collect();
+    String::from_utf8(bytes?).ok()
+}
+
+/// `verstat` as a parameter of an address's user part, or of the address.
+pub(crate) fn verstat(uri: &Uri) -> Option<String> {
+    let user = uri.user_decoded().unwrap_or_default();
+    let in_user = user.split(';').skip(1).find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.eq_ignore_ascii_case("verstat").then(|| value.to_owned())
+    });
+    in_user.or_else(|| uri.param("verstat").flatten().map(str::to_owned))
 }
 
 fn level(text: &str) -> Attestation {

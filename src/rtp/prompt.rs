@@ -100,6 +100,23 @@ impl Prompt {
         }
     }
 
+    /// The prompt as a file that anybody plays: WAV, 8000 Hz, mono, 16-bit PCM.
+    #[must_use]
+    pub fn wav(&self) -> Vec<u8> {
+        let sound = self.pcmu.iter().flatten();
+        let data: Vec<u8> = sound.flat_map(|byte| Law::Pcmu.decode(*byte).to_le_bytes()).collect();
+        let len = u32::try_from(data.len()).unwrap_or_default();
+        let mut file = b"RIFF".to_vec();
+        file.extend(len.saturating_add(36).to_le_bytes());
+        file.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+        file.extend(SAMPLE_RATE.to_le_bytes());
+        file.extend((SAMPLE_RATE * 2).to_le_bytes());
+        file.extend(b"\x02\0\x10\0data");
+        file.extend(len.to_le_bytes());
+        file.extend(data);
+        file
+    }
+
     /// How long it takes to say.
     #[must_use]
     pub fn duration(&self) -> Duration {
@@ -292,6 +309,9 @@ pub(crate) mod tests {
             assert!(player.next_frame(law).is_none());
         }
         assert_eq!(pack.missing().len(), IDS.len() - 1);
+        let file = prompt.wav();
+        let again = PromptPack::new([("thanks", file.as_slice())]).expect("a file of ours");
+        assert_eq!(again.get("thanks").expect("there").frames(Law::Pcmu), prompt.frames(Law::Pcmu));
     }
 
     #[test]

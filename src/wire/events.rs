@@ -244,6 +244,8 @@ impl<'a> Fields<'a> {
             "established" => CallEvent::Established,
             "held" => CallEvent::Held,
             "retrieved" => CallEvent::Retrieved,
+            "interrupted" => CallEvent::LegLost,
+            "resumed" => CallEvent::LegBack,
             "agent_joined" => CallEvent::AgentJoined(self.named_needed("agent")?),
             "agent_left" => CallEvent::AgentLeft(self.named_needed("agent")?),
             "transferred" => CallEvent::Transferred {
@@ -255,7 +257,8 @@ impl<'a> Fields<'a> {
                 return Err(Wrong(
                     "unknown_type",
                     "type must be delivered, established, held, retrieved, digit_generated, \
-                     agent_joined, agent_left, transferred or connection_cleared"
+                     interrupted, resumed, agent_joined, agent_left, transferred or \
+                     connection_cleared"
                         .to_owned(),
                 ));
             }
@@ -406,6 +409,8 @@ mod tests {
             (json!({ "type": "established" }), "Other(Established)"),
             (json!({ "type": "held" }), "Other(Held)"),
             (json!({ "type": "retrieved" }), "Other(Retrieved)"),
+            (json!({ "type": "interrupted" }), "Other(LegLost)"),
+            (json!({ "type": "resumed" }), "Other(LegBack)"),
             (
                 json!({ "type": "digit_generated", "digit": "7", "duration_ms": 90 }),
                 "Key { key: Key(•), asked: None }",

@@ -4,7 +4,7 @@ use crate::call::input::PresentedIntent;
 use crate::model::call_kind::Collects;
 use crate::model::ids::IntentHandle;
 use crate::model::ids::TrunkName;
-use crate::platform::sip::event;
+use crate::platform::claims;
 use crate::sip::message::NameAddr;
 use crate::wire::ari::Channel;
 use crate::wire::events::Arrival;
@@ -36,12 +36,12 @@ pub(super) fn arrival(
         args.iter().find_map(|arg| arg.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
     };
     let identity = found.asserted.as_deref().and_then(|header| NameAddr::parse(header).ok());
-    let told = identity.as_ref().and_then(|identity| event::verstat(&identity.uri));
+    let told = identity.as_ref().and_then(|identity| claims::verstat(&identity.uri));
     let asserted = match &identity {
         Some(identity) => number(identity),
         None => found.asserted,
     };
-    let handle = found.intent.or_else(|| event::user_to_user(&found.user_to_user?));
+    let handle = found.intent.or_else(|| claims::user_to_user(&found.user_to_user?));
     Arrival {
         ani: asserted.or_else(|| channel.number.clone()),
         cli: channel.number.clone(),

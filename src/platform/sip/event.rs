@@ -120,7 +120,8 @@ fn attestation(
     from: &NameAddr,
     attestation_info: Option<&str>,
 ) -> Attestation {
-    let told = asserted.and_then(|identity| verstat(&identity.uri)).or_else(|| verstat(&from.uri));
+    let told = asserted.and_then(|identity| claims::verstat(&identity.uri));
+    let told = told.or_else(|| claims::verstat(&from.uri));
     claims::attestation(dialect, told.as_deref(), attestation_info)
 }
 
@@ -137,19 +138,10 @@ pub(crate) fn verstat(uri: &Uri) -> Option<String> {
 /// `X-Countersign-Intent`, else the handle in `User-to-User` as hexadecimal text (RFC 7433).
 fn intent(invitation: &Invitation) -> Option<PresentedIntent> {
     let direct = invitation.headers.get("X-Countersign-Intent").map(str::to_owned);
-    let presented = direct.or_else(|| user_to_user(invitation.headers.get("User-to-User")?))?;
+    let carried = || claims::user_to_user(invitation.headers.get("User-to-User")?);
+    let presented = direct.or_else(carried)?;
     let handle = IntentHandle::parse(presented.trim());
     Some(handle.map_or(PresentedIntent::Unreadable, PresentedIntent::Handle))
-}
-
-/// The text in `User-to-User`, which carries it as hexadecimal digits.
-pub(crate) fn user_to_user(header: &str) -> Option<String> {
-    let hex = header.split(';').next()?.trim();
-    let bytes: Option<Vec<u8>> = (0..hex.len())
-        .step_by(2)
-        .map(|at| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-        .collect();
-    String::from_utf8(bytes?).ok()
 }
 
 #[cfg(test)]
