@@ -30,6 +30,8 @@ pub mod engine; // drives: one task per call
 #[cfg(feature = "daemon")]
 pub mod files; // our own files
 #[cfg(feature = "daemon")]
+pub mod grpc; // events of platforms that speak gRPC
+#[cfg(feature = "daemon")]
 pub mod health; // how the backends are
 #[cfg(feature = "daemon")]
 pub mod lifecycle; // start and stop

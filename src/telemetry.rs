@@ -66,7 +66,7 @@ fn begin_at_zero() {
     for result in ["correct", "incorrect", "unavailable"] {
         counter!("countersign_pin_verifications_total", "result" => result).increment(0);
     }
-    for via in ["rfc4733", "info", "inband", "http"] {
+    for via in ["rfc4733", "info", "inband", "http", "ari"] {
         counter!("countersign_digits_total", "via" => via).increment(0);
     }
     gauge!("countersign_active_calls").set(0.0);

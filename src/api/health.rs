@@ -67,6 +67,11 @@ pub async fn ready(State(state): State<ApiState>) -> Response {
     json(code, serde_json::to_string(&ready).unwrap_or_default())
 }
 
+/// Whether new calls should come here.
+pub async fn serving(readiness: &dyn Readiness, draining: bool) -> bool {
+    verdict(&readiness.checks().await, draining).1.is_success()
+}
+
 fn verdict(checks: &[Check], draining: bool) -> (&'static str, StatusCode) {
     if draining {
         ("draining", StatusCode::SERVICE_UNAVAILABLE)

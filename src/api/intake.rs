@@ -31,6 +31,12 @@ impl Intake {
         &self.platforms
     }
 
+    /// The other nodes, where there are any.
+    #[must_use]
+    pub fn others(&self) -> &Others {
+        &self.others
+    }
+
     /// Takes one event, a JSON object, or an array of them, in their order. `passed_on`: another node
     /// has sent them here, and they stay.
     pub async fn publish(&self, body: Value, passed_on: bool) -> Result<Answer, NoBatch> {

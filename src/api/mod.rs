@@ -1,5 +1,6 @@
 //! HTTP: REST, health, metrics, and the way to the desktop's WebSocket.
 
+pub mod audiohook;
 pub mod audit;
 pub mod auth;
 pub mod body;
@@ -9,6 +10,7 @@ mod customers;
 pub mod elsewhere;
 pub mod error;
 pub mod events;
+pub mod genesys;
 pub mod guard;
 pub mod health;
 pub mod intake;

@@ -139,7 +139,7 @@ fn source(parts: &PinParts, request: &Request) -> IpAddr {
     forwarded(request.headers()).unwrap_or(peer)
 }
 
-fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
+pub(super) fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
     let last = headers.get_all(FORWARDED).iter().next_back()?.to_str().ok()?;
     let address: IpAddr = last.rsplit(',').next()?.trim().parse().ok()?;
     Some(address.to_canonical())

@@ -1,10 +1,16 @@
 //! Composition root: the only file that knows every module. Nothing is bound before everything has
 //! been checked.
 
+mod asterisk;
+mod audiohook;
 mod checkpoints;
+mod genesys;
+pub mod genesys;
+mod grpc;
 mod nodes;
 mod outbound;
 mod pins;
+mod platforms;
 mod prepare;
 mod reception;
 mod shared;
@@ -34,6 +40,9 @@ use crate::api::health::Readiness;
 use crate::api::intake::Intake;
 use crate::api::keys::KeySource;
 use crate::api::outbound::OutboundParts;
+use crate::app::asterisk::WithAsterisk;
+pub use crate::app::asterisk::reach as reach_asterisk;
+use crate::app::audiohook::audiohook;
 use crate::app::checkpoints::Checkpoints;
 use crate::app::nodes::Nodes;
 use crate::app::nodes::NodesParts;
@@ -42,6 +51,8 @@ use crate::app::pins::alarms;
 use crate::app::pins::counted;
 use crate::app::pins::pin_desk;
 use crate::app::pins::pin_routes;
+use crate::app::platforms::platforms;
+use crate::app::platforms::rules;
 pub use crate::app::prepare::Prepared;
 pub use crate::app::prepare::Stores;
 pub use crate::app::prepare::prepare;
@@ -72,8 +83,9 @@ use crate::outbox::Outbox;
 use crate::outbox::Parts;
 use crate::pin::links::Links;
 use crate::platform::Entry;
+use crate::platform::asterisk::Asterisks;
+use crate::platform::audiohook::AudioHooks;
 use crate::platform::http::Platforms;
-use crate::platform::http::Rules;
 use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
 use crate::platform::sip::listener::Listener;
@@ -114,6 +126,8 @@ pub struct Running {
     pub http: SocketAddr,
     /// The SIP addresses.
     pub sip: Vec<SocketAddr>,
+    /// The gRPC address, where there is one.
+    pub grpc: Option<SocketAddr>,
     /// Intents, for the demo's app.
     pub sessions: Arc<dyn Sessions>,
     /// The desktops' view of all calls.
@@ -122,6 +136,8 @@ pub struct Running {
     pub clock: Clock,
     gauges: Vec<Arc<Gauge>>,
     platforms: Arc<Platforms>,
+    asterisks: Option<Arc<Asterisks>>,
+    audiohooks: Arc<AudioHooks>,
     nodes: Option<Arc<Nodes>>,
     calls: Calls,
     checkpoints: Arc<Checkpoints>,
@@ -160,6 +176,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         sharing: sharing.clone(),
     });
     let (http, http_address) = bind(&config).await?;
+    let door = grpc::bind(&config).await?;
+    let grpc_address = door.as_ref().map(|door| door.address);
     let link = link(&config).await?;
     let nodes = shared.zip(sharing).map(|(store, sharing)| {
         let address = link.as_ref().map(|link| link.address.clone()).unwrap_or_default();
@@ -180,6 +198,18 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         tasks.spawn(listener.run());
     }
     let platforms = Arc::new(platforms(&config, &reception, clock, &tasks, &stops));
+    let asterisks = asterisk::asterisks(&config, &reception, clock, &tasks, &stops)?;
+    let ari = asterisk::routes(&config, asterisks.as_ref());
+    let (audiohooks, hooked) = audiohook(audiohook::Around {
+        prepared: &prepared,
+        reception: &reception,
+        platforms: &platforms,
+        rules: rules(&config),
+        sessions: &sessions,
+        clock,
+        tasks: &tasks,
+        stops: &stops,
+    })?;
     let desktops = desktops(&config, &hub, &tokens, &reception, (&wall, &tasks, &stops));
     let guard = Arc::clone(&world.guard);
     let elsewhere = nodes.clone().map(|nodes| nodes as Arc<dyn Elsewhere>);
@@ -188,8 +218,11 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let webhooks = webhook_routes(&prepared, intake, (&wall, &tasks, &stops));
     let desk = pin_desk(&prepared, (&records, &pins), (&wall, &tasks, &stops));
     let maintenance = pin_routes(&config, &tokens, &desk);
+    let given = (&platforms, &elsewhere, &tokens, &hub);
+    let genesys = genesys::routes(&config, given, (&wall, &tasks, &stops))?;
     let readiness: Arc<dyn Readiness> =
         Arc::new(Backends::new(world, clock, sessions_health(nodes.clone())));
+    let readiness = Arc::new(WithAsterisk { others: readiness, asterisks: asterisks.clone() });
     let state = ApiState {
         desktops,
         tokens,
@@ -205,9 +238,22 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         alarms: alarms(guard, Arc::clone(&desk), clock),
         elsewhere,
         counted: counted(&desk),
+        pages: web::pages()
+            .merge(outbound)
+            .merge(maintenance)
+            .merge(genesys)
+            .merge(ari)
+            .merge(webhooks),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(genesys).merge(ari),
         pages: web::pages().merge(outbound).merge(maintenance).merge(webhooks),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(hooked),
+        pages: web::pages(&config.http.frame_ancestors)
+            .merge(outbound)
+            .merge(maintenance)
+            .merge(genesys),
     };
     archive(&prepared, &*state.records).await?;
+    grpc::serve(door, &state, (&state.clock, &tasks, &stops))?;
     let swept = (Arc::clone(&state.records), Arc::clone(&state.clock));
     let (limits, app) = (state.limits, crate::api::router(state));
     if let Some(nodes) = &nodes {
@@ -223,15 +269,19 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     tasks.spawn(background(metrics, outbox, swept, stops.sockets.clone()));
     let counting = stops.sockets.clone();
     tasks.spawn(async move { desk.keep_counting(counting).await });
+    asterisk::dial(&config, asterisks.as_ref())?;
     lifecycle::ready(&tasks, stops.sockets.clone());
     Ok(Running {
         http: http_address,
         sip: sip_addresses,
+        grpc: grpc_address,
         sessions,
         hub,
         clock,
         gauges,
         platforms,
+        asterisks,
+        audiohooks,
         nodes,
         calls,
         checkpoints,
@@ -444,6 +494,16 @@ fn listeners(
     Ok((addresses, listeners, gauges))
 }
 
+/// What an arrival means.
+fn rules(config: &Config) -> Rules {
+    Rules {
+        trunks: config.sip.trunks.clone(),
+        queues: config.queues.clone(),
+        queue_uri: config.sip.queue_uri.to_string(),
+        handed_over_max: config.sip.handed_over_max,
+    }
+}
+
 /// Platforms that report by HTTP, believed as their trunks are.
 fn platforms(
     config: &Config,
@@ -452,12 +512,7 @@ fn platforms(
     tasks: &TaskTracker,
     stops: &Stops,
 ) -> Platforms {
-    let rules = Rules {
-        trunks: config.sip.trunks.clone(),
-        queues: config.queues.clone(),
-        queue_uri: config.sip.queue_uri.to_string(),
-        handed_over_max: config.sip.handed_over_max,
-    };
+    let rules = rules(config);
     let entry = Arc::clone(reception) as Arc<dyn Entry>;
     Platforms::new(entry, rules, clock, tasks.clone(), stops.drain.clone())
 }

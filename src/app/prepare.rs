@@ -89,7 +89,13 @@ fn names(config: &Config) -> impl Iterator<Item = (String, &str)> {
     let queues = config.queues.iter().filter_map(|(queue, settings)| {
         Some((format!("queues.{queue}.policy"), settings.policy.as_deref()?))
     });
-    std::iter::once(("policy.default".to_owned(), config.policy.default.as_str())).chain(queues)
+    let connectors = config.audiohook.connectors.iter().filter_map(|(name, settings)| {
+        Some((format!("audiohook.connectors.{name}.policy"), settings.policy.as_deref()?))
+    });
+    let asterisk = config.asterisk.iter().filter_map(|asterisk| asterisk.policy.as_deref());
+    let asterisk = asterisk.map(|policy| ("asterisk.policy".to_owned(), policy));
+    let default = ("policy.default".to_owned(), config.policy.default.as_str());
+    std::iter::once(default).chain(queues).chain(connectors).chain(asterisk)
 }
 
 /// The stores and keys, opened.

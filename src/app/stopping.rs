@@ -19,7 +19,8 @@ impl Running {
     #[must_use]
     pub fn listening(&self) -> String {
         let sip: Vec<_> = self.sip.iter().map(|address| format!("udp:{address}")).collect();
-        format!("listening http={} sip={}", self.http, sip.join(","))
+        let grpc = self.grpc.map(|address| format!(" grpc={address}")).unwrap_or_default();
+        format!("listening http={} sip={}{grpc}", self.http, sip.join(","))
     }
 
     /// Cuts a soft stop short: every call ends now.
@@ -52,9 +53,11 @@ impl Running {
         let patience = Instant::now() + self.grace;
         let busy = || {
             let legs = self.gauges.iter().map(|gauge| gauge.legs()).sum::<usize>();
+            let legs = legs + self.audiohooks.busy();
             // What a platform holds can go on at another node at once.
             let elsewhere = self.nodes.as_ref().is_some_and(|nodes| nodes.has_others());
-            legs + if elsewhere { 0 } else { self.platforms.busy() }
+            let asterisk = self.asterisks.as_ref().map_or(0, |asterisks| asterisks.busy());
+            legs + if elsewhere { 0 } else { self.platforms.busy() + asterisk }
         };
         if busy() > 0 {
             info!(calls = busy(), grace_s = self.grace.as_secs(), "draining");

@@ -26,6 +26,8 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
     }
     findings.extend(shared(&prepared).await);
     findings.extend(mail_server(&config).await);
+    findings.extend(asterisk(&config).await);
+    findings.extend(genesys(&config).await);
     findings.extend(listeners(&config));
     for sentence in config.idle().iter().chain(&config.warnings()).chain(&prepared.warnings()) {
         talk(&format!("note: {sentence}"));
@@ -85,6 +87,12 @@ async fn shared(prepared: &app::Prepared) -> Vec<Finding> {
             Err(error) => Finding::bad("cluster", format!("{error:#}")),
         });
     }
+    if let Some(loaded) = prepared.load_connectors() {
+        findings.push(match loaded {
+            Ok(count) => Finding::good("audiohook", format!("{count} connectors can be used")),
+            Err(error) => Finding::bad("audiohook", format!("{error:#}")),
+        });
+    }
     findings
 }
 
@@ -94,6 +102,25 @@ async fn mail_server(config: &Config) -> Option<Finding> {
         Ok(()) => Finding::good(MAIL, "the mail server answers".to_owned()),
         Err(Unreached::Away(why)) => Finding::bad(MAIL, why),
         Err(error) => Finding::bad("outbox", format!("{:#}", anyhow::Error::from(error))),
+    })
+}
+
+/// The Asterisks, as far as they can be reached from here. Without them their callers go on unchecked.
+async fn asterisk(config: &Config) -> Vec<Finding> {
+    let Some(settings) = &config.asterisk else { return vec![] };
+    let reached = app::reach_asterisk(settings).await.into_iter();
+    let finding = |(name, reached): (String, Result<(), String>)| match reached {
+        Ok(()) => Finding::good("asterisk", name),
+        Err(why) => Finding::bad("asterisk", format!("{name}: {why}")),
+    };
+    reached.map(finding).collect()
+}
+
+/// The login service of Genesys Cloud: without it data actions go on, and attributes wait.
+async fn genesys(config: &Config) -> Option<Finding> {
+    Some(match app::genesys::reach(config).await? {
+        Ok(()) => Finding::good("genesys", "the login service gives a token".to_owned()),
+        Err(error) => Finding::bad("genesys", format!("{error:#}")),
     })
 }
 

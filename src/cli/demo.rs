@@ -318,6 +318,7 @@ fn configuration(
 ) -> anyhow::Result<config::Config> {
     let text = format!(
         "[http]\nlisten = \"{http}\"\n\
+         [grpc]\nlisten = \"127.0.0.1:0\"\n\
          [sip]\nlisten = [\"udp:127.0.0.1:0\"]\nqueue_uri = \"sip:queue@127.0.0.1:5070\"\nhanded_over_max_seconds = 120\n\
          [sip.trunks.demo]\naddresses = [\"127.0.0.0/8\"]\ntrust_identity = true\n\
          [limits]\nfailure_margin_percent = 0\nfailures_per_prefix = 0\n\

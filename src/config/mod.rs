@@ -5,12 +5,16 @@
 //! `config/countersign.toml` documents every key.
 
 mod address;
+pub mod asterisk;
+pub mod audiohook;
 pub mod audit;
 pub mod auth;
 #[cfg(feature = "daemon")]
 pub mod carets;
 pub mod cluster;
 pub mod desktop;
+pub mod genesys;
+pub mod grpc;
 pub mod http;
 pub mod intents;
 #[cfg(feature = "daemon")]
@@ -36,7 +40,6 @@ pub mod source;
 pub mod stores;
 pub mod table;
 pub mod trunks;
-pub mod unbuilt;
 pub mod webhooks;
 
 use std::collections::BTreeSet;
@@ -44,10 +47,14 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
+use crate::config::asterisk::Asterisk;
+use crate::config::audiohook::AudioHook;
 use crate::config::audit::Audit;
 use crate::config::auth::Auth;
 use crate::config::cluster::Cluster;
 use crate::config::desktop::Desktop;
+use crate::config::genesys::Genesys;
+use crate::config::grpc::Grpc;
 use crate::config::http::Http;
 use crate::config::intents::Intents;
 #[cfg(feature = "daemon")]
@@ -80,8 +87,12 @@ use crate::limits::Rules;
 pub struct Config {
     /// `[http]`
     pub http: Http,
+    /// `[grpc]`
+    pub grpc: Grpc,
     /// `[sip]` and `[sip.trunks.*]`
     pub sip: Sip,
+    /// `[asterisk]`; none: no Asterisk is served.
+    pub asterisk: Option<Asterisk>,
     /// `[rtp]`
     pub rtp: Rtp,
     /// `[sessions]`, `[records]`
@@ -92,6 +103,8 @@ pub struct Config {
     pub iam: Iam,
     /// `[cluster]`; none: no other node may ask us anything.
     pub cluster: Option<Cluster>,
+    /// `[audiohook]`
+    pub audiohook: AudioHook,
     /// `[audit]`
     pub audit: Audit,
     /// `[auth]`
@@ -108,6 +121,8 @@ pub struct Config {
     pub intents: Intents,
     /// `[desktop]`
     pub desktop: Desktop,
+    /// `[genesys]`
+    pub genesys: Genesys,
     /// `[limits]`
     pub limits: Rules,
     /// `[webhooks.*]`
@@ -169,6 +184,21 @@ impl Config {
                 );
             }
         }
+        if let Some(trunk) = &self.genesys.trunk
+            && !self.sip.trunks.contains_key(trunk)
+        {
+            warnings.push(format!(
+                "genesys.trunk = {trunk}: there is no [sip.trunks.{trunk}], so no number from Genesys is believed"
+            ));
+        }
+        warnings.extend(self.asterisk.iter().flat_map(|asterisk| asterisk.warnings(&self.sip)));
+        for (name, connector) in &self.audiohook.connectors {
+            if connector.client_secret_file.is_none() {
+                warnings.push(format!(
+                    "audiohook.connectors.{name} without client_secret_file: whoever knows its API key can send calls in"
+                ));
+            }
+        }
         let outside = self.sip.listen.iter().any(|address| !address.ip().is_loopback());
         if outside && self.sip.trunks.is_empty() {
             warnings.push(
@@ -182,12 +212,15 @@ impl Config {
     fn read(mut root: Table<'_>) -> Self {
         let config = Self {
             http: http::read(root.table("http")),
+            grpc: grpc::read(root.table("grpc")),
             sip: sip::read(root.table("sip")),
+            asterisk: asterisk::read(root.table("asterisk")),
             rtp: rtp::read(root.table("rtp")),
             stores: stores::read(&mut root),
             outbox: outbox::read(root.table("outbox")),
             iam: outbox::read_iam(root.table("iam")),
             cluster: cluster::read(root.table("cluster")),
+            audiohook: audiohook::read(root.table("audiohook")),
             audit: audit::read(root.table("audit")),
             auth: auth::read(root.table("auth")),
             pin: pin::read(root.table("pin")),
@@ -196,6 +229,7 @@ impl Config {
             prompts: prompts::read(root.table("prompts")),
             intents: intents::read(root.table("intents")),
             desktop: desktop::read(root.table("desktop")),
+            genesys: genesys::read(root.table("genesys")),
             limits: limits::read(root.table("limits")),
             webhooks: webhooks::read(root.table("webhooks")),
             shutdown: shutdown::read(root.table("shutdown")),
@@ -203,7 +237,6 @@ impl Config {
             log: log::read(root.table("log")),
             idle: Vec::new(),
         };
-        unbuilt::read(&mut root);
         root.end();
         config
     }

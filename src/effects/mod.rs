@@ -206,6 +206,7 @@ impl Carrier {
     fn publish(&mut self, view: CallView, taken: Taken) {
         self.customer = view.customer.as_ref().map(|customer| customer.id.clone());
         self.agent.clone_from(&view.agent);
+        self.leg.shows(&view);
         self.world.stats.observe(&view, taken.now.wall);
         self.world.hub.publish(Published {
             call: view,

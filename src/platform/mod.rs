@@ -1,7 +1,10 @@
 //! HEARS AND SPEAKS. One folder per platform: its dialect ↔ call events and telephony commands.
 
 pub(crate) mod arrival;
+pub mod asterisk;
+pub mod audiohook;
 pub(crate) mod claims;
+pub mod genesys;
 pub mod http;
 pub mod sip;
 pub mod webhook;
@@ -12,6 +15,7 @@ use serde_json::Value;
 
 use crate::call::effect::Prompt;
 use crate::call::input::Delivered;
+use crate::call::view::CallView;
 use crate::engine::CallHandle;
 use crate::model::cause::Cause;
 use crate::model::ids::CallId;
@@ -30,6 +34,8 @@ pub trait Leg: Send + 'static {
     fn hand_over(&mut self, to: &str, answered: bool, call: &CallId);
     /// Hangs up.
     fn clear(&mut self, cause: Cause);
+    /// The call's newest state, as desktops see it: some platforms give it to their own.
+    fn shows(&mut self, _view: &CallView) {}
     /// What another node needs to go on with the leg; holds no key.
     fn saved(&self) -> Value {
         Value::Null

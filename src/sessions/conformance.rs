@@ -151,7 +151,29 @@ everywhere!(
     b04_an_intent_expires_at_its_time_and_can_be_cancelled_once,
     b04_of_a_hundred_redeemers_one_gets_it,
     b04_intents_are_bounded,
+    contract_8_of_a_hundred_who_bring_a_word_one_is_the_first,
+    contract_8_a_word_is_forgotten_after_its_time,
 );
+
+async fn contract_8_of_a_hundred_who_bring_a_word_one_is_the_first((one, two): Pair) {
+    let mut bringers = tokio::task::JoinSet::new();
+    for nth in 0..100 {
+        let store = Arc::clone(if nth % 2 == 0 { &one } else { &two });
+        let ttl = Duration::from_secs(30);
+        bringers.spawn(async move { store.once("w-1", ttl).await.expect("answered") });
+    }
+    let first = bringers.join_all().await.into_iter().filter(|first| *first).count();
+    assert_eq!(first, 1);
+    assert!(two.once("w-2", Duration::from_secs(30)).await.expect("answered"), "another word");
+}
+
+async fn contract_8_a_word_is_forgotten_after_its_time((one, two): Pair) {
+    let ttl = Duration::from_millis(300);
+    assert!(one.once("w-1", ttl).await.expect("answered"));
+    assert!(!two.once("w-1", ttl).await.expect("answered"));
+    sleep(ttl * 2).await;
+    assert!(two.once("w-1", ttl).await.expect("answered"));
+}
 
 async fn d06_what_one_node_saves_another_reads((one, two): Pair) {
     let saved = call("c-1", "n-1", 1);

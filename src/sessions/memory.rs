@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -26,6 +28,7 @@ pub struct MemorySessions {
     intents_max: usize,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     intents: Mutex<Intents>,
+    words: Mutex<Words>,
     pub(super) times: Times,
     shared: Mutex<Shared>,
     pub(super) listeners: Listeners,
@@ -37,6 +40,16 @@ struct Intents {
     /// The same, in the order they may be forgotten.
     by_expiry: BTreeSet<(Timestamp, String)>,
 }
+
+/// Words that may come once, and until when they are remembered.
+#[derive(Default)]
+struct Words {
+    kept: HashSet<String>,
+    by_expiry: BTreeSet<(Timestamp, String)>,
+}
+
+/// Words remembered at the most: each is a signed handshake of the last seconds.
+const WORDS_MAX: usize = 100_000;
 
 enum Kept {
     Open(Box<Intent>),
@@ -51,6 +64,7 @@ impl MemorySessions {
             intents_max,
             clock,
             intents: Mutex::default(),
+            words: Mutex::default(),
             times: Times::default(),
             shared: Mutex::default(),
             listeners: Listeners::default(),
@@ -140,6 +154,24 @@ impl Sessions for MemorySessions {
         intents.kept.remove(handle);
         intents.by_expiry.remove(&(expires_at, handle.expose().to_owned()));
         Ok((self.clock)() < expires_at)
+    }
+
+    async fn once(&self, word: &str, ttl: Duration) -> Result<bool, SessionsError> {
+        let now = (self.clock)();
+        let mut words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        while words.by_expiry.first().is_some_and(|(until, _)| *until <= now) {
+            let old = words.by_expiry.pop_first();
+            old.map(|(_, word)| words.kept.remove(&word));
+        }
+        if words.kept.contains(word) {
+            return Ok(false);
+        }
+        if words.kept.len() >= WORDS_MAX {
+            return Err(SessionsError(format!("{WORDS_MAX} words are remembered")));
+        }
+        words.by_expiry.insert((now.after(ttl), word.to_owned()));
+        words.kept.insert(word.to_owned());
+        Ok(true)
     }
 }
 

@@ -70,4 +70,7 @@ pub trait Sessions: Send + Sync + 'static {
     ) -> Result<Redeemed, SessionsError>;
     /// Takes it back; says whether there was one to take back.
     async fn cancel_intent(&self, handle: &IntentHandle) -> Result<bool, SessionsError>;
+    /// Notes a word that may come once, for as long as it could come again; says whether it is new.
+    /// Of any number of askers exactly one is told so. Bounded.
+    async fn once(&self, word: &str, ttl: Duration) -> Result<bool, SessionsError>;
 }

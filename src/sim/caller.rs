@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::net::lookup_host;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio::time::sleep_until;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::model::digits::Key;
 use crate::model::time::Uptime;
 use crate::rtp::session::DATAGRAM_LEN;
 use crate::rtp::session::TICK;
@@ -32,10 +34,38 @@ const RTP_LEN_MAX: usize = 1500;
 /// How long a host name may take.
 const LOOKUP_MAX: Duration = Duration::from_secs(5);
 
+/// What a telephone in somebody's hand tells.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Heard {
+    /// It dials, with this Call-ID.
+    Dialled(String),
+    /// A prompt begins, by its id in the pack.
+    Prompt(String),
+}
+
+/// A hand on the telephone: hears what it hears, and presses keys when it likes.
+#[derive(Debug)]
+pub struct Hand {
+    /// Where it tells what it hears; what nobody takes in is dropped.
+    pub tells: mpsc::Sender<Heard>,
+    /// The keys to press, whatever the plan says.
+    pub keys: mpsc::Receiver<Key>,
+}
+
 /// Places one call and stays on it to its end; `stop` hangs up.
 pub async fn place(plan: Arc<CallPlan>, ears: Arc<Ears>, stop: CancellationToken) -> CallReport {
+    place_by_hand(plan, ears, stop, None).await
+}
+
+/// The same, and a hand may press keys beside the plan's.
+pub async fn place_by_hand(
+    plan: Arc<CallPlan>,
+    ears: Arc<Ears>,
+    stop: CancellationToken,
+    hand: Option<Hand>,
+) -> CallReport {
     match Line::open(&plan).await {
-        Ok(line) => line.call(plan, ears, stop).await,
+        Ok(line) => line.call(plan, ears, stop, hand).await,
         Err(fault) => CallReport::failed(fault),
     }
 }
@@ -72,6 +102,7 @@ impl Line {
         plan: Arc<CallPlan>,
         ears: Arc<Ears>,
         stop: CancellationToken,
+        mut hand: Option<Hand>,
     ) -> CallReport {
         let start = Instant::now();
         let now = || Uptime(start.elapsed());
@@ -93,6 +124,7 @@ impl Line {
         let mut rtp_in = vec![0; RTP_LEN_MAX];
         let mut next_tick = Uptime::default();
         let mut stopped = false;
+        tell(hand.as_ref(), || Heard::Dialled(phone.report.call_id.clone()));
         loop {
             for datagram in phone.take_out() {
                 // A datagram lost here is sent again like any other that gets lost.
@@ -121,8 +153,13 @@ impl Line {
                     phone.sip(sip_in.get(..len).unwrap_or_default(), source, now());
                 }
                 Ok((len, _)) = self.rtp.recv_from(&mut rtp_in), if talks => {
+                    let told = phone.report.prompts.len();
                     phone.rtp(rtp_in.get(..len).unwrap_or_default(), now());
+                    for heard in phone.report.prompts.iter().skip(told) {
+                        tell(hand.as_ref(), || Heard::Prompt(heard.prompt.clone()));
+                    }
                 }
+                Some(key) = pressed(&mut hand), if talks => phone.press(key, now()),
             }
         }
     }
@@ -132,6 +169,20 @@ impl Line {
         if let Some(send) = phone.tick(now, &mut out) {
             self.rtp.send_to(out.get(..send.len).unwrap_or_default(), send.to).await.ok();
         }
+    }
+}
+
+fn tell(hand: Option<&Hand>, what: impl FnOnce() -> Heard) {
+    if let Some(hand) = hand {
+        // Who does not listen misses it, as on any telephone.
+        let _ = hand.tells.try_send(what());
+    }
+}
+
+async fn pressed(hand: &mut Option<Hand>) -> Option<Key> {
+    match hand {
+        Some(hand) => hand.keys.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -23,7 +23,10 @@ mod summary;
 mod switch;
 mod voice;
 
+pub use caller::Hand;
+pub use caller::Heard;
 pub use caller::place;
+pub use caller::place_by_hand;
 pub use plan::CallPlan;
 pub use plan::FromLine;
 pub use plan::KeyWay;

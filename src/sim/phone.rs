@@ -291,7 +291,8 @@ impl Phone {
         self.invite.until = now + LEAVING_MAX;
     }
 
-    fn press(&mut self, key: Key, now: Uptime) {
+    /// Presses a key in the plan's way.
+    pub(super) fn press(&mut self, key: Key, now: Uptime) {
         let way = self.setup.plan.way;
         if way != KeyWay::Info
             && let Some(voice) = &mut self.voice

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use crate::harness::CHEAP_PINS;
 use crate::harness::Daemon;
 use crate::harness::OFFICE;
+use crate::harness::call;
 use crate::harness::desktop::Desktop;
 use crate::harness::desktop::positions;
 use crate::harness::platform::Platform;
@@ -262,4 +263,35 @@ fn d02_o01_a_call_of_ours_is_shown_as_outbound() {
     assert_eq!((&directive["do"], &directive["to"]), (&json!("route"), &Value::Null));
     let shown = desktop.wait_for("c-1", "the class", |call| !call["class"].is_null());
     assert_eq!(shown["direction"], "outbound");
+}
+
+#[test]
+fn d02_c83_contract_6_a_call_that_was_handed_over_hears_what_its_platform_says_of_it() {
+    let daemon = Daemon::start(CUSTOMERS);
+    let (platform, desktop) = (Platform::new(&daemon), Desktop::agent(&daemon, "agent-1"));
+    let report = call::place(&daemon, &["--from", ONE, "--pin", "9081726"]);
+    let id = report["call_id"].as_str().expect("an id");
+    let shown = desktop.wait_for(id, "it is handed over", |call| call["media"] == "handed_over");
+    let says = |kind: &str, fields: Value| {
+        let mut event = platform.event(kind, id, &fields);
+        event["platform"] = json!("sip");
+        let (status, answer) = platform.publish(&event);
+        assert_eq!((status, &answer["accepted"]), (200, &json!(1)), "{answer}");
+        assert_eq!(platform.publish(&event).1["accepted"], 1, "a repeat changes nothing");
+        answer["calls"][0].clone()
+    };
+    let joined = says("agent_joined", json!({ "agent": "agent-1" }));
+    assert_eq!(
+        (&joined["call"], &joined["authentication"]),
+        (&shown["id"], &json!("authenticated"))
+    );
+    assert_eq!(joined["directive"]["do"], "wait", "its orders go by SIP");
+    desktop.wait_for(id, "the agent is on it", |call| call["agent"] == "agent-1");
+    let key = platform.event("digit_generated", id, &json!({ "digit": "1", "platform": "sip" }));
+    assert_eq!(platform.publish(&key).0, 200, "keys come by the caller's media alone");
+    says("connection_cleared", json!({ "cause": 16 }));
+    let ended = desktop.wait_for(id, "the call ends", |call| !call["ended_at"].is_null());
+    assert_eq!(ended["pin"]["attempt"], 1);
+    let joins = ended["timeline"].to_string().matches("agent-1 joined").count();
+    assert_eq!(joins, 1, "{}", ended["timeline"]);
 }

@@ -5,6 +5,7 @@ pub(crate) mod call;
 pub(crate) mod cluster;
 pub(crate) mod desktop;
 pub(crate) mod gate;
+pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod pcap;
 pub(crate) mod platform;
@@ -51,6 +52,8 @@ pub(crate) struct Daemon {
     process: Option<Child>,
     pub(crate) http: SocketAddr,
     pub(crate) sip: SocketAddr,
+    /// Where there is gRPC.
+    pub(crate) grpc: Option<SocketAddr>,
 }
 
 impl Daemon {
@@ -63,7 +66,7 @@ impl Daemon {
     pub(crate) fn with(settings: &str, customers: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut daemon = Self { folder, process: None, http: nowhere, sip: nowhere };
+        let mut daemon = Self { folder, process: None, http: nowhere, sip: nowhere, grpc: None };
         fs::write(daemon.path("base.toml"), daemon.base()).expect("the folder is writable");
         fs::write(daemon.path("settings.toml"), settings).expect("the folder is writable");
         daemon.import(customers);
@@ -76,6 +79,8 @@ impl Daemon {
         format!(
             r#"
             [http]
+            listen = "127.0.0.1:0"
+            [grpc]
             listen = "127.0.0.1:0"
             [sip]
             listen = ["udp:127.0.0.1:0"]
@@ -165,6 +170,7 @@ impl Daemon {
             listed.and_then(|address| address.parse().ok()).expect("an address in the line")
         };
         (self.http, self.sip) = (address("http="), address("sip=udp:"));
+        self.grpc = line.contains(" grpc=").then(|| address("grpc="));
     }
 
     /// SIGKILL, at once.

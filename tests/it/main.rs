@@ -1,16 +1,27 @@
 //! The daemon from outside: its files, its protocols, and whole calls.
 
+#[path = "../servers/ari.rs"]
+mod ari_server;
+mod asterisk;
+mod audiohook;
 mod audit;
 mod balancer;
 #[path = "../servers/certificates.rs"]
 mod certificates;
+mod clients;
 mod cluster;
 mod config;
 mod d06_node_killed;
 mod desktop;
+mod event_load;
 mod events;
 mod faults;
 mod fraud;
+mod genesys;
+mod genesys_cloud;
+#[path = "../servers/genesys.rs"]
+mod genesys_server;
+mod grpc;
 mod hangups;
 mod harness;
 mod identity;

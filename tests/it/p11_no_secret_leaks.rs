@@ -344,7 +344,7 @@ fn frames(watcher: &Watcher) -> String {
 
 /// The files that the daemon wrote, and what others see of its process. Keys, and what the test itself wrote,
 /// are not among them.
-fn files(daemon: &Daemon, when: &str, outputs: &mut Outputs) {
+pub(crate) fn files(daemon: &Daemon, when: &str, outputs: &mut Outputs) {
     let process =
         Path::new("/proc").join(pid_of(daemon).map_or_else(String::new, |pid| pid.to_string()));
     for file in ["cmdline", "environ"] {

@@ -214,6 +214,15 @@ impl<'a> Night<'a> {
             let after = night.up_to(60_000);
             night.comes(after, Input::Event(CallEvent::ConnectionCleared(Cause::NORMAL_CLEARING)));
         }
+        // Some lines break; most of them come back.
+        if night.dice.below(4) == 0 {
+            let breaks = night.up_to(20_000);
+            night.comes(breaks, Input::Event(CallEvent::LegLost));
+            if night.dice.below(3) > 0 {
+                let back = breaks + night.up_to(40_000);
+                night.comes(back, Input::Event(CallEvent::LegBack));
+            }
+        }
         night.carry_out(effects);
         night
     }

@@ -3,10 +3,15 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::call::effect::Prompt;
 
 pub(super) fn any_input() -> impl Strategy<Value = u8> {
-    prop_oneof![3 => 0u8..10, 1 => 10u8..37]
+    prop_oneof![3 => 0u8..10, 1 => 10u8..39]
 }
+
+/// The way to the caller's leg breaks, and comes back.
+const LOST: u8 = 36;
+const BACK: u8 = 37;
 
 /// Whole steps rather than single inputs, so that random calls get deep.
 pub(super) fn play(script: &mut Script, choice: u8) -> Vec<Effect> {
@@ -47,6 +52,8 @@ pub(super) fn play(script: &mut Script, choice: u8) -> Vec<Effect> {
         33 => request("ann", Request::Release),
         34 => Input::Drawn(Err(Down)),
         35 => Input::MakeRoom,
+        LOST => Input::Event(CallEvent::LegLost),
+        BACK => Input::Event(CallEvent::LegBack),
         _ => Input::DeadlineReached,
     };
     script.call.step(input, script.now)
@@ -136,6 +143,44 @@ proptest! {
         }
         count(script.call.step(Input::Shutdown, script.now));
         prop_assert_eq!(count(vec![]), 1);
+    }
+
+    #[test]
+    fn c51_an_entry_that_a_break_cut_in_two_is_never_judged(choices in prop::collection::vec(any_input(), 0..120)) {
+        let mut script = Script::delivered();
+        // Keys since the line broke or came back.
+        let mut keys = 0;
+        for choice in choices {
+            keys = match choice {
+                LOST | BACK => 0,
+                3..=5 => keys + 1,
+                _ => keys,
+            };
+            for effect in play(&mut script, choice) {
+                let judged = matches!(effect, Effect::Reserve { .. });
+                prop_assert!(!judged || keys >= 2, "{keys}");
+            }
+        }
+    }
+
+    #[test]
+    fn c51_nobody_is_asked_who_is_out_of_reach(choices in prop::collection::vec(any_input(), 0..120)) {
+        let mut script = Script::delivered();
+        let mut away = false;
+        for choice in choices {
+            let with_us = !["handed_over", "ended"].contains(&script.view().media);
+            let effects = play(&mut script, choice);
+            away = match choice {
+                LOST => away || with_us,
+                // Also a wait that is over: the caller goes on to an agent.
+                BACK | 38.. => false,
+                _ => away,
+            };
+            let asks = |effect: &Effect| {
+                matches!(effect, Effect::Answer | Effect::Play(Prompt::PinPosition(_) | Prompt::CustomerNumber))
+            };
+            prop_assert!(!away || !effects.iter().any(asks), "{effects:?}");
+        }
     }
 
     #[test]

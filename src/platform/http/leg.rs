@@ -15,6 +15,7 @@ use crate::call::effect::Prompt;
 use crate::call::input::CallEvent;
 use crate::call::input::HandOver;
 use crate::call::input::Input;
+use crate::call::view::CallView;
 use crate::engine::CallHandle;
 use crate::model::cause::Cause;
 use crate::model::ids::CallId;
@@ -98,6 +99,10 @@ impl Leg for HttpLeg {
             return;
         }
         self.tell(Told::Silence);
+    }
+
+    fn shows(&mut self, view: &CallView) {
+        self.line.through(|leg| leg.shows(view));
     }
 
     fn saved(&self) -> Value {

@@ -23,6 +23,7 @@ use std::time::Duration;
 use metrics::counter;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -58,6 +59,9 @@ use crate::wire::events::What;
 
 /// An answer waits so long for its calls to settle; stores and verifier are bounded a little below.
 const SETTLED_WITHIN: Duration = Duration::from_secs(5);
+/// Whoever follows a call looks after it this often, and this long after a look without news.
+const FOLLOWED_FOR: Duration = Duration::from_mins(1);
+const FOLLOWED_AGAIN: Duration = Duration::from_millis(50);
 /// Platforms that wait for a directive at once; one more is answered without waiting.
 const WAITING_MAX: usize = 1024;
 
@@ -153,6 +157,21 @@ impl Platforms {
         let place = self.waiting.try_acquire();
         let wait = if place.is_ok() { wait } else { Duration::ZERO };
         line.newer(after, wait).await
+    }
+
+    /// As [`Self::directive`] without an end to the wait; `None` once the call is over.
+    pub async fn follow(&self, named: &str, after: u64) -> Option<CallAnswer> {
+        let line = self.lines.find(named)?;
+        loop {
+            let answer = line.newer(after, FOLLOWED_FOR).await?;
+            if answer.directive.version > after {
+                return Some(answer);
+            }
+            if line.is_over() {
+                return None;
+            }
+            sleep(FOLLOWED_AGAIN).await;
+        }
     }
 
     /// Whether this node has the call.

@@ -1,4 +1,6 @@
-//! Intents in Redis, under the hash of their handle.
+//! Intents in Redis, under the hash of their handle, and words that may come once.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::Value;
@@ -12,6 +14,7 @@ use crate::sessions::Sessions;
 use crate::sessions::SessionsError;
 use crate::sessions::redis::RedisSessions;
 use crate::sessions::redis::scripts;
+use crate::sessions::redis::scripts::Order;
 use crate::sessions::redis::text;
 
 #[async_trait]
@@ -61,6 +64,12 @@ impl Sessions for RedisSessions {
         let now = (self.clock)().0.to_string();
         let answer = self.ask_quick(scripts::CANCEL.order(&keys, &[&now])).await?;
         Ok(answer == Value::Int(1))
+    }
+
+    async fn once(&self, word: &str, ttl: Duration) -> Result<bool, SessionsError> {
+        let ttl = ttl.as_millis().max(1).to_string();
+        let order = Order::plain("SET", &[&self.keys.word(word), "1", "NX", "PX", &ttl]);
+        Ok(self.ask_quick(order).await? != Value::Nil)
     }
 }
 

@@ -65,6 +65,11 @@ impl Keys {
         format!("{}:{{i}}:{hash}", self.prefix)
     }
 
+    /// A word that may come once; whoever asks gives a fingerprint.
+    pub(super) fn word(&self, word: &str) -> String {
+        format!("{}:{{o:{word}}}", self.prefix)
+    }
+
     pub(super) fn probe(&self) -> String {
         format!("{}:{{probe}}", self.prefix)
     }

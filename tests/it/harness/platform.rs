@@ -25,18 +25,7 @@ impl<'a> Platform<'a> {
     /// An event with an id of its own.
     #[expect(clippy::unused_self, reason = "it is the platform's")]
     pub(crate) fn event(&self, kind: &str, call: &str, fields: &Value) -> Value {
-        let nth = NEXT.fetch_add(1, Ordering::Relaxed);
-        let (minutes, seconds, ms) = (nth / 60_000 % 60, nth / 1000 % 60, nth % 1000);
-        let mut event = json!({
-            "event_id": format!("event-{call}-{nth}"),
-            "call_id": call,
-            "at": format!("2026-11-22T10:{minutes:02}:{seconds:02}.{ms:03}Z"),
-            "platform": "pbx",
-            "type": kind,
-        });
-        let more = fields.as_object().into_iter().flatten();
-        more.for_each(|(name, value)| event[name] = value.clone());
-        event
+        event_of("pbx", kind, call, fields)
     }
 
     /// Sends a body as it is.
@@ -92,4 +81,20 @@ impl<'a> Platform<'a> {
             answer = self.key(call, key);
         }
     }
+}
+
+/// An event of contract §4, with an id of its own and a later time than those before.
+pub(crate) fn event_of(platform: &str, kind: &str, call: &str, fields: &Value) -> Value {
+    let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+    let (minutes, seconds, ms) = (nth / 60_000 % 60, nth / 1000 % 60, nth % 1000);
+    let mut event = json!({
+        "event_id": format!("event-{call}-{nth}"),
+        "call_id": call,
+        "at": format!("2026-11-22T10:{minutes:02}:{seconds:02}.{ms:03}Z"),
+        "platform": platform,
+        "type": kind,
+    });
+    let more = fields.as_object().into_iter().flatten();
+    more.for_each(|(name, value)| event[name] = value.clone());
+    event
 }

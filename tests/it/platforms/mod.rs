@@ -1,6 +1,17 @@
 //! The same call on every platform: a script knows a caller, and each platform has callers that follow
 //! its vendor's rules.
 
+pub(crate) mod asterisk;
+pub(crate) mod audiohook;
+pub(crate) mod genesys_actions;
+pub(crate) mod genesys_actions;
+mod grpc;
+mod http;
+mod scripts;
+mod secrets;
+mod sip;
+mod stories;
+
 use crate::harness::Daemon;
 
 /// What a caller notices next.
@@ -25,6 +36,17 @@ pub(crate) struct Rings {
     pub(crate) intent: Option<String>,
 }
 
+/// What becomes of an entry in which the line between platform and daemon broke.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Breaks {
+    /// Keys may be lost: it is void and asked again.
+    Void,
+    /// Nothing: the platform keeps the caller and sends again what may not have come.
+    SendsAgain,
+    /// There is no such line: the daemon holds the media itself.
+    Never,
+}
+
 /// A platform, set up beside a daemon.
 pub(crate) trait Platform {
     /// The settings it needs, on top of a trusted trunk `office` and cheap PIN checks.
@@ -35,6 +57,18 @@ pub(crate) trait Platform {
     fn rings(&self, how: &Rings) -> Box<dyn Caller + '_>;
     /// The line between platform and daemon breaks, with the calls that are on it, and comes back.
     fn line_breaks(&self, caller: &mut dyn Caller);
+    /// What such a break does to an entry.
+    fn breaks() -> Breaks {
+        Breaks::Void
+    }
+    /// Whether it tells when a caller hangs up who was given back to it.
+    fn tells_the_end() -> bool {
+        true
+    }
+    /// Whether the keypad has `A` to `D`.
+    fn has_letters() -> bool {
+        true
+    }
 }
 
 /// Somebody on the phone.

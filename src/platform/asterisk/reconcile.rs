@@ -1,0 +1,67 @@
+//! After a connection was made: which channels are there still, and which are there that nobody knows.
+//!
+//! What happened meanwhile is lost in inbound mode and comes late in outbound mode; in both the channels
+//! stay in the application, and nobody announces them again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::counter;
+use tokio::time::sleep;
+use tracing::info;
+use tracing::warn;
+
+use crate::platform::asterisk::server::Mail;
+use crate::platform::asterisk::server::Server;
+use crate::wire::ari::Request;
+
+/// How often Asterisk is asked for its channels, and the pause between.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Compares what waits for this connection with what Asterisk has.
+pub(super) async fn reconcile(server: Arc<Server>, generation: u64, waiting: Vec<String>) {
+    let Some(there) = channels(&server, generation).await else { return };
+    for id in &waiting {
+        let mail = if there.contains(id) { Mail::Back } else { Mail::Gone };
+        server.tell(id, mail).await;
+    }
+    if !waiting.is_empty() {
+        let gone = waiting.iter().filter(|id| !there.contains(id)).count();
+        counter!("countersign_ari_reconciled_total").increment(1);
+        info!(asterisk = %server.name(), channels = waiting.len(), gone, "callers are in reach again");
+    }
+    for id in there.into_iter().filter(|id| !server.knows(id)) {
+        let asked = server.ask(&Request::new("GET", &["channels", &id])).await;
+        let Some(channel) = asked.ok().and_then(|answer| answer.channel()) else { continue };
+        if !server.knows(&id) {
+            info!(asterisk = %server.name(), channel = %id, "a caller was with the application already");
+            server.entered(channel, vec![]);
+        }
+    }
+}
+
+async fn channels(server: &Server, generation: u64) -> Option<Vec<String>> {
+    let request = Request::new("GET", &["applications", &server.app]);
+    for _ in 0..TRIES {
+        if !server.link.is_newest(generation) {
+            return None;
+        }
+        match server.ask(&request).await {
+            Ok(answer) => {
+                if let Some(channels) = answer.channels() {
+                    return Some(channels);
+                }
+                // Right after connecting the application may not be registered yet.
+                if answer.status != 404 {
+                    warn!(asterisk = %server.name(), status = answer.status, "Asterisk does not say which channels it has");
+                }
+            }
+            Err(error) => {
+                warn!(asterisk = %server.name(), %error, "Asterisk's channels are not known")
+            }
+        }
+        sleep(PAUSE).await;
+    }
+    None
+}
