@@ -16,9 +16,6 @@ mod shared;
 mod stopping;
 mod webhooks;
 
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +47,7 @@ use crate::app::pins::alarms;
 use crate::app::pins::counted;
 use crate::app::pins::pin_desk;
 use crate::app::pins::pin_routes;
+use crate::app::platforms::listeners;
 use crate::app::platforms::platforms;
 use crate::app::platforms::rules;
 pub use crate::app::prepare::Prepared;
@@ -85,10 +83,7 @@ use crate::platform::Entry;
 use crate::platform::asterisk::Asterisks;
 use crate::platform::audiohook::AudioHooks;
 use crate::platform::http::Platforms;
-use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
-use crate::platform::sip::listener::Listener;
-use crate::platform::sip::media::Ports;
 use crate::push::Desk as Desktop;
 use crate::push::Doorkeeper;
 use crate::push::hub::Hub;
@@ -99,10 +94,6 @@ use crate::push::socket::Desktops;
 use crate::records::Records;
 use crate::sessions::Sessions;
 use crate::sessions::shared::Node;
-use crate::sip::agent::Advertised;
-use crate::sip::agent::AgentConfig;
-use crate::sip::agent::TrunkRule;
-use crate::sip::agent::UserAgent;
 use crate::stats::Shared as Stats;
 use crate::telemetry;
 use crate::web;
@@ -250,10 +241,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
             .merge(maintenance)
             .merge(genesys)
             .merge(ari)
+            .merge(hooked)
             .merge(webhooks),
-        pages: web::pages().merge(outbound).merge(maintenance).merge(genesys).merge(ari),
-        pages: web::pages().merge(outbound).merge(maintenance).merge(webhooks),
-        pages: web::pages().merge(outbound).merge(maintenance).merge(hooked),
     };
     archive(&prepared, &*state.records).await?;
     grpc::serve(door, &state, (&state.clock, &tasks, &stops))?;
@@ -456,98 +445,4 @@ async fn tokens(
 pub fn token_rules(config: &Config) -> TokenRules {
     let auth = &config.auth;
     TokenRules { issuer: auth.issuer.clone(), audience: auth.audience.clone(), leeway: auth.leeway }
-}
-
-type Bound = (Vec<SocketAddr>, Vec<Listener>, Vec<Arc<Gauge>>);
-
-fn listeners(
-    prepared: &Prepared,
-    stops: &Stops,
-    tasks: &TaskTracker,
-    clock: Clock,
-    reception: &Arc<Reception>,
-) -> anyhow::Result<Bound> {
-    let config = &prepared.config;
-    let (mut addresses, mut listeners, mut gauges) = (vec![], vec![], vec![]);
-    for address in &config.sip.listen {
-        let socket =
-            sip::listener::bind(*address).with_context(|| format!("sip.listen: udp:{address}"))?;
-        let local = socket.local_addr()?;
-        let advertised_ip: Option<IpAddr> =
-            config.sip.advertise.as_ref().and_then(|advertise| advertise.host.parse().ok());
-        let agent = UserAgent::new(agent_config(config, local), rand::random());
-        let shared = Arc::new(sip::Shared {
-            entry: Arc::clone(reception) as Arc<dyn Entry>,
-            queues: config.queues.clone(),
-            queue_uri: config.sip.queue_uri.to_string(),
-            trunks: config.sip.trunks.clone(),
-            handed_over_max: config.sip.handed_over_max,
-            prompts: prepared.prompts(),
-            ports: Ports::new(&config.rtp.ports, media_bind(config, local.ip())),
-            media_address: config.rtp.address.or(advertised_ip),
-            clock,
-            tasks: tasks.clone(),
-            stop: stops.sockets.clone(),
-        });
-        let gauge = Arc::new(Gauge::default());
-        addresses.push(local);
-        listeners.push(Listener::new(socket, agent, shared, Arc::clone(&gauge)));
-        gauges.push(gauge);
-    }
-    Ok((addresses, listeners, gauges))
-}
-
-/// What an arrival means.
-fn rules(config: &Config) -> Rules {
-    Rules {
-        trunks: config.sip.trunks.clone(),
-        queues: config.queues.clone(),
-        queue_uri: config.sip.queue_uri.to_string(),
-        handed_over_max: config.sip.handed_over_max,
-    }
-}
-
-/// Platforms that report by HTTP, believed as their trunks are.
-fn platforms(
-    config: &Config,
-    reception: &Arc<Reception>,
-    clock: Clock,
-    tasks: &TaskTracker,
-    stops: &Stops,
-) -> Platforms {
-    let rules = rules(config);
-    let entry = Arc::clone(reception) as Arc<dyn Entry>;
-    Platforms::new(entry, rules, clock, tasks.clone(), stops.drain.clone())
-}
-
-/// Media is received on the listener's address, or on all of them where peers are told another.
-fn media_bind(config: &Config, local: IpAddr) -> IpAddr {
-    match config.rtp.address {
-        Some(told) if told != local && local.is_ipv4() => Ipv4Addr::UNSPECIFIED.into(),
-        Some(told) if told != local => Ipv6Addr::UNSPECIFIED.into(),
-        _ => local,
-    }
-}
-
-fn agent_config(config: &Config, local: SocketAddr) -> AgentConfig {
-    let trunks = config.sip.trunks.iter();
-    AgentConfig {
-        local,
-        advertise: config
-            .sip
-            .advertise
-            .as_ref()
-            .map(|advertise| Advertised { host: advertise.host.clone(), port: advertise.port }),
-        user_agent: concat!("Countersign/", env!("CARGO_PKG_VERSION")).into(),
-        trunks: trunks
-            .map(|(name, trunk)| TrunkRule {
-                name: name.clone(),
-                networks: trunk.addresses.clone(),
-            })
-            .collect(),
-        loopback_untrusted: config.sip.trunks.is_empty(),
-        max_legs: config.sip.max_calls,
-        max_new_per_second: config.sip.max_calls_per_second,
-        draining: false,
-    }
 }
