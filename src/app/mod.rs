@@ -5,6 +5,7 @@ mod asterisk;
 mod audiohook;
 mod checkpoints;
 mod genesys;
+pub mod genesys;
 mod grpc;
 mod nodes;
 mod outbound;
@@ -208,16 +209,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let webhooks = webhook_routes(&prepared, intake, (&wall, &tasks, &stops));
     let desk = pin_desk(&prepared, (&records, &pins), (&wall, &tasks, &stops));
     let maintenance = pin_routes(&config, &tokens, &desk);
-    let genesys = genesys::routes(
-        &genesys::Given {
-            config: &config,
-            platforms: &platforms,
-            elsewhere: &elsewhere,
-            tokens: &tokens,
-            hub: &hub,
-        },
-        (&wall, &tasks, &stops),
-    )?;
+    let given = (&platforms, &elsewhere, &tokens, &hub);
+    let genesys = genesys::routes(&config, given, (&wall, &tasks, &stops))?;
     let readiness: Arc<dyn Readiness> =
         Arc::new(Backends::new(world, clock, sessions_health(nodes.clone())));
     let readiness = Arc::new(WithAsterisk { others: readiness, asterisks: asterisks.clone() });
@@ -243,6 +236,13 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
             .merge(ari)
             .merge(hooked)
             .merge(webhooks),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(genesys).merge(ari),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(webhooks),
+        pages: web::pages().merge(outbound).merge(maintenance).merge(hooked),
+        pages: web::pages(&config.http.frame_ancestors)
+            .merge(outbound)
+            .merge(maintenance)
+            .merge(genesys),
     };
     archive(&prepared, &*state.records).await?;
     grpc::serve(door, &state, (&state.clock, &tasks, &stops))?;

@@ -27,6 +27,7 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
     findings.extend(shared(&prepared).await);
     findings.extend(mail_server(&config).await);
     findings.extend(asterisk(&config).await);
+    findings.extend(genesys(&config).await);
     findings.extend(listeners(&config));
     for sentence in config.idle().iter().chain(&config.warnings()).chain(&prepared.warnings()) {
         talk(&format!("note: {sentence}"));
@@ -113,6 +114,14 @@ async fn asterisk(config: &Config) -> Vec<Finding> {
         Err(why) => Finding::bad("asterisk", format!("{name}: {why}")),
     };
     reached.map(finding).collect()
+}
+
+/// The login service of Genesys Cloud: without it data actions go on, and attributes wait.
+async fn genesys(config: &Config) -> Option<Finding> {
+    Some(match app::genesys::reach(config).await? {
+        Ok(()) => Finding::good("genesys", "the login service gives a token".to_owned()),
+        Err(error) => Finding::bad("genesys", format!("{error:#}")),
+    })
 }
 
 fn listeners(config: &Config) -> Vec<Finding> {

@@ -19,6 +19,8 @@ pub struct Http {
     pub public_url: Option<String>,
     /// Origins beside our own that may open a desktop, for example a CRM that embeds the page.
     pub allowed_origins: Vec<String>,
+    /// Origins whose pages may show the agents' desktop in a frame; none: nobody may.
+    pub frame_ancestors: Vec<String>,
     /// Desktops at a time; further ones are refused.
     pub max_desktops: usize,
     /// Proxies in front of us: what they say in `X-Forwarded-For` is believed.
@@ -30,6 +32,7 @@ pub(crate) fn read(mut table: Table<'_>) -> Http {
         listen: table.parsed("listen", SocketAddr::from(([127, 0, 0, 1], 8080)), address),
         public_url: table.optional("public_url", public),
         allowed_origins: table.list("allowed_origins", Vec::new(), origin),
+        frame_ancestors: table.list("frame_ancestors", Vec::new(), ancestor),
         max_desktops: table.number("max_desktops", 20_000, 1..=1_000_000),
         proxies: table.list("proxies", Vec::new(), network),
     };
@@ -65,6 +68,46 @@ fn origin(text: &str) -> Result<String, Complaint> {
     if plain { Ok(text.to_ascii_lowercase()) } else { Err(not_an_origin()) }
 }
 
+/// An origin, or `https://*.` and a domain: what CSP takes as a host of `frame-ancestors`.
+fn ancestor(text: &str) -> Result<String, Complaint> {
+    let plain = text.replacen("https://*.", "https://", 1);
+    let of_host = |c: char| c.is_ascii_alphanumeric() || "-._:/[]".contains(c);
+    let encrypted = encrypted(&plain).is_ok() && plain.chars().all(of_host);
+    let right = encrypted && origin(&plain).is_ok();
+    let help = "write https://apps.mypurecloud.de or https://*.mypurecloud.de; http is for this machine alone";
+    if right {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(complaint("is no origin that may frame us", help))
+    }
+}
+
 fn not_an_origin() -> Complaint {
     complaint("is no origin", "write scheme, host and port alone: https://crm.example.com")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b17_who_may_frame_the_desktop_is_named_by_its_origin() {
+        for right in
+            ["https://apps.mypurecloud.de", "https://*.mypurecloud.de", "http://127.0.0.1:8081"]
+        {
+            assert_eq!(ancestor(right).as_deref(), Ok(right));
+        }
+        for wrong in [
+            "*",
+            "https://*",
+            "https:",
+            "'self'",
+            "http://crm.example.com",
+            "https://a.example; script-src *",
+            "https://a.example https://b.example",
+            "https://a.example/path",
+        ] {
+            assert!(ancestor(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -13,6 +13,7 @@ use crate::grpc::proto;
 use crate::grpc::words;
 use crate::model::digits::SecretText;
 use crate::model::ids::PlatformCallId;
+use crate::wire::directive::Order;
 use crate::wire::events::CallAnswer;
 use crate::wire::relay::Rest;
 
@@ -60,7 +61,9 @@ pub(super) async fn follow(
         // Another node answers after a while even without news.
         if wanted.directive.version > asks.after {
             asks.after = wanted.directive.version;
-            if told.send(Ok(words::call(wanted))).await.is_err() {
+            // Nothing is ordered after this.
+            let last = matches!(wanted.directive.order, Order::HangUp(_));
+            if told.send(Ok(words::call(wanted))).await.is_err() || last {
                 return Ok(());
             }
         }

@@ -78,6 +78,16 @@ pub struct Hub {
     board: Mutex<Board>,
     /// Hears whose desktops come.
     arrivals: OnceLock<mpsc::Sender<AgentId>>,
+    /// Hears how this node's calls stand.
+    watcher: OnceLock<Arc<dyn Watcher>>,
+}
+
+/// Hears how this node's own calls stand. Must not wait.
+pub trait Watcher: std::fmt::Debug + Send + Sync + 'static {
+    /// A call's new state.
+    fn stands(&self, call: &CallView);
+    /// The call is no longer this node's.
+    fn gone(&self, call: &CallId);
 }
 
 /// One frame that is due.
@@ -134,12 +144,16 @@ impl Hub {
     /// An empty hub. `epoch` is random, so that nobody resumes across a restart.
     #[must_use]
     pub fn new(epoch: u64, tombstones_max: usize) -> Arc<Self> {
-        Arc::new(Self { epoch, tombstones_max, board: Mutex::default(), arrivals: OnceLock::new() })
+        let (board, arrivals, watcher) = Default::default();
+        Arc::new(Self { epoch, tombstones_max, board, arrivals, watcher })
     }
 
     /// Takes in a call's new state. Never waits for a desktop. A state older than the known one is dropped.
     pub fn publish(&self, published: Published) {
         let Published { call, term, taken_in } = published;
+        if let Some(watcher) = self.watcher.get() {
+            watcher.stands(&call);
+        }
         self.show(Shown {
             order: Order { term, version: call.version },
             audience: Audience::of(&call),
@@ -167,6 +181,17 @@ impl Hub {
         let _ = self.arrivals.set(arrivals);
     }
 
+    /// Tells how this node's calls stand from now on, once.
+    pub fn tell_states(&self, watcher: Arc<dyn Watcher>) {
+        let _ = self.watcher.set(watcher);
+    }
+
+    /// Whether any node has a live call of this name, ours or its platform's.
+    #[must_use]
+    pub fn has(&self, named: &str) -> bool {
+        self.board().find(named).is_some()
+    }
+
     fn arrived(&self, agent: &AgentId) {
         if let Some(arrivals) = self.arrivals.get() {
             let _ = arrivals.try_send(agent.clone());
@@ -175,6 +200,9 @@ impl Hub {
 
     /// The call is over: desktops are told that it is gone.
     pub fn remove(&self, id: &CallId) {
+        if let Some(watcher) = self.watcher.get() {
+            watcher.gone(id);
+        }
         let conflated = self.board().remove(id, self.tombstones_max);
         count_conflated(conflated);
     }

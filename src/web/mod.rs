@@ -21,22 +21,35 @@ use rust_embed::RustEmbed;
 #[folder = "src/web/assets"]
 struct Assets;
 
-/// What every page may do: talk to its own origin, and be framed by nobody (P13).
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
-     frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'; \
-     require-trusted-types-for 'script'";
+/// Who may frame a page, where nobody is named (P13).
+const NOBODY: &str = "'none'";
+
+/// What every page may do: talk to its own origin, and be framed by these (P13).
+fn content_security_policy(ancestors: &str) -> String {
+    format!(
+        "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors {ancestors}; \
+         base-uri 'none'; form-action 'none'; object-src 'none'; \
+         require-trusted-types-for 'script'"
+    )
+}
 
 /// The description of REST. `tests/it/proto.rs` holds both against what is served.
 const OPENAPI: &str = include_str!("../../proto/openapi.json");
 /// The description of the desktop socket.
 const ASYNCAPI: &str = include_str!("../../proto/asyncapi.json");
 
-/// The routes of the pages. What is not there is left to the caller's own 404.
-pub fn pages() -> Router {
+/// The routes of the pages. What is not there is left to the caller's own 404. The agents' desktop may
+/// stand in a frame of these origins (B17); no other page may in any.
+pub fn pages(frame_ancestors: &[String]) -> Router {
+    let ancestors = match frame_ancestors {
+        [] => NOBODY.to_owned(),
+        listed => listed.join(" "),
+    };
+    let desktop = move |headers: HeaderMap| ready(asset("index.html", &headers, &ancestors));
     Router::new()
         .route("/openapi.json", get(|| async { described(OPENAPI) }))
         .route("/asyncapi.json", get(|| async { described(ASYNCAPI) }))
-        .route("/", get(page("index.html")))
+        .route("/", get(desktop))
         .route("/supervisor", get(page("supervisor.html")))
         .route("/admin", get(page("admin.html")))
         .route("/activate", get(page("activate.html")))
@@ -44,11 +57,11 @@ pub fn pages() -> Router {
 }
 
 fn page(name: &'static str) -> impl Fn(HeaderMap) -> Ready<Response> + Clone {
-    move |headers| ready(asset(name, &headers))
+    move |headers| ready(asset(name, &headers, NOBODY))
 }
 
 async fn file(Path(path): Path<String>, headers: HeaderMap) -> Response {
-    asset(&path, &headers)
+    asset(&path, &headers, NOBODY)
 }
 
 fn described(document: &'static str) -> Response {
@@ -58,7 +71,7 @@ fn described(document: &'static str) -> Response {
     response
 }
 
-fn asset(path: &str, headers: &HeaderMap) -> Response {
+fn asset(path: &str, headers: &HeaderMap, ancestors: &str) -> Response {
     // Debug builds read the folder itself: no path may lead out of it.
     let inside = path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
     let Some(found) = Assets::get(path).filter(|_| inside) else { return not_found() };
@@ -77,8 +90,10 @@ fn asset(path: &str, headers: &HeaderMap) -> Response {
     if let Ok(etag) = HeaderValue::try_from(etag) {
         headers.insert(header::ETAG, etag);
     }
-    headers
-        .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    // Origins were checked as they were read: they always make a header.
+    let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    let policy = HeaderValue::try_from(content_security_policy(ancestors)).unwrap_or(nothing);
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     let opener = HeaderName::from_static("cross-origin-opener-policy");
     headers.insert(opener, HeaderValue::from_static("same-origin"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -135,7 +150,7 @@ mod tests {
     }
 
     fn says_what_it_may_do(name: &str) {
-        let page = asset(name, &HeaderMap::new());
+        let page = asset(name, &HeaderMap::new(), NOBODY);
         assert_eq!(page.status(), StatusCode::OK);
         for (name, value) in [
             ("content-type", "text/html; charset=utf-8"),
@@ -151,7 +166,17 @@ mod tests {
 
         let mut again = HeaderMap::new();
         again.insert(header::IF_NONE_MATCH, page.headers()[header::ETAG].clone());
-        assert_eq!(asset(name, &again).status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(asset(name, &again, NOBODY).status(), StatusCode::NOT_MODIFIED);
+    }
+
+    #[test]
+    fn b17_the_desktop_may_be_framed_by_those_who_are_named_and_by_nobody_else() {
+        let page = asset("index.html", &HeaderMap::new(), "https://apps.mypurecloud.de");
+        let policy = page.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("; frame-ancestors https://apps.mypurecloud.de; "), "{policy}");
+        let odd = asset("index.html", &HeaderMap::new(), "x\r\ny: z");
+        assert!(odd.headers()["content-security-policy"].to_str().unwrap().contains("'none'"));
+        assert!(page.headers().get("x-frame-options").is_none());
     }
 
     #[test]
@@ -164,7 +189,11 @@ mod tests {
     #[test]
     fn no_path_leads_out_of_the_folder() {
         for path in ["../mod.rs", "..", "/etc/passwd", "a/../../mod.rs", ".hidden", "nothing.js"] {
-            assert_eq!(asset(path, &HeaderMap::new()).status(), StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(
+                asset(path, &HeaderMap::new(), NOBODY).status(),
+                StatusCode::NOT_FOUND,
+                "{path}"
+            );
         }
     }
 }

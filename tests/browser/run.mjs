@@ -1,6 +1,6 @@
 // The agent desktop: first its pure modules (unit/), then in a real browser.
 // Browser part one: the page against a scripted server (mock.mjs). Part two, with COUNTERSIGN_URL and COUNTERSIGN_TOKEN set: the page against a real daemon.
-// Part three, with COUNTERSIGN_BIN set to the program: PINs, with a daemon and a mail server that it starts itself.
+// Part three, with COUNTERSIGN_BIN set to the program: PINs and frames, with daemons and a mail server that it starts itself.
 // `node run.mjs WORD…` runs the browser stories whose names hold a WORD. Prints one `ok name` or `not ok name` line a test and ends with `N passed, N failed`.
 import { existsSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { startAdminMock } from "./admin-mock.mjs";
 import { liveTests } from "./live.mjs";
+import { liveFrameTests, startFrameWorld } from "./live-frame.mjs";
 import { livePinTests, startPinWorld } from "./live-pins.mjs";
 import { startMock } from "./mock.mjs";
 import { pageTests } from "./page.mjs";
@@ -106,6 +107,21 @@ async function pins(program) {
   }
 }
 
+/** The desktop inside other pages, with a daemon of its own; where that does not start, it is one failure. */
+async function frames(program) {
+  const world = await startFrameWorld(program).catch((error) => {
+    failed += 1;
+    process.stdout.write(`not ok a daemon starts for the stories of frames\n    ${error.message}\n`);
+    return null;
+  });
+  if (world === null) return;
+  try {
+    for (const [name, run, options] of liveFrameTests(world, SHOTS)) await story(browser, name, run, options);
+  } finally {
+    await world.close();
+  }
+}
+
 await mkdir(SHOTS, { recursive: true });
 if (only.length === 0) await units();
 if (executablePath === undefined) {
@@ -138,6 +154,7 @@ try {
   if (url && token)
     for (const [name, run, options] of liveTests(url, token, SHOTS)) await story(browser, name, run, options);
   if (program) await pins(program);
+  if (program) await frames(program);
 } finally {
   await browser.close();
 }

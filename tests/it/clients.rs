@@ -74,13 +74,13 @@ fn d02_d04_the_client_in_javascript_takes_a_call_to_its_queue() {
     went_as_scripted(&calls(&daemon, node));
 }
 
-/// The one block of the page in this language.
+/// The client of the page in this language.
 fn shown(language: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("docs/integrate.md")).expect("the page");
-    let (_, from) = page.split_once(&format!("```{language}\n")).expect("a block");
-    let (block, rest) = from.split_once("\n```\n").expect("its end");
-    assert!(!rest.contains(&format!("```{language}\n")), "one client in {language}");
+    let (_, section) = page.split_once("## A client to begin with\n").expect("the section");
+    let (_, from) = section.split_once(&format!("```{language}\n")).expect("a block");
+    let (block, _) = from.split_once("\n```\n").expect("its end");
     format!("{block}\n")
 }
 

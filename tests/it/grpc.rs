@@ -54,7 +54,6 @@ fn d02_d04_a_call_over_one_exchange_from_delivered_to_its_end() {
         ("agent_joined", json!({ "agent": "agent-1" })),
         ("held", json!({})),
         ("retrieved", json!({})),
-        ("transferred", json!({ "to_agent": "agent-2", "warm": true })),
         ("connection_cleared", json!({ "cause": 16 })),
     ] {
         answer = exchange.ask(event(&http.event(kind, "c-1", &fields)));
@@ -166,7 +165,7 @@ fn d04_what_a_call_wants_without_an_event_is_told_to_those_who_listen() {
 }
 
 #[test]
-fn p12_nobody_reports_events_without_a_platforms_token() {
+fn contract_3_nobody_reports_events_without_a_platforms_token() {
     let daemon = Daemon::start(CUSTOMERS);
     let http = Platform::new(&daemon);
     for (token, code) in [
@@ -217,7 +216,7 @@ fn contract_4_what_cannot_be_taken_is_a_status() {
 }
 
 #[test]
-fn p09_health_follows_readiness_and_streams_end_with_the_daemon() {
+fn contract_10_health_follows_readiness_and_streams_end_with_the_daemon() {
     let mut daemon = Daemon::start(CUSTOMERS);
     let (http, client) = (Platform::new(&daemon), Client::new(&daemon));
     let mut health = HealthClient::new(client.channel());
@@ -259,6 +258,7 @@ fn contract_2_without_an_address_of_its_own_a_second_daemon_goes_without_grpc() 
     daemon.restart();
     assert_eq!(daemon.grpc, None);
     assert!(daemon.log().contains("no gRPC: its default address is taken; set grpc.listen"));
+    daemon.stop();
     fs::write(daemon.path("settings.toml"), "[grpc]\nlisten = \"127.0.0.1:50051\"\n")
         .expect("written");
     let refused = daemon.command(&["serve"]).output().expect("the program runs");

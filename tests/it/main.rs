@@ -18,6 +18,9 @@ mod events;
 mod faults;
 mod fraud;
 mod genesys;
+mod genesys_cloud;
+#[path = "../servers/genesys.rs"]
+mod genesys_server;
 mod grpc;
 mod hangups;
 mod harness;

@@ -178,9 +178,9 @@ impl VerifyDigit {
         }
         let wrong = BadInput {
             field: "digit",
-            expected: "must be one of 0-9 * #, or a customer number of at most 31 digits where one is asked",
+            expected: "must be one of 0-9 * # A-D, or a customer number of at most 31 digits where one is asked",
         };
-        let key = |c: char| c.is_ascii_digit() || c == '*' || c == '#';
+        let key = |c: char| c.is_ascii_digit() || "*#ABCD".contains(c);
         if pressed.len() >= KEYS_MAX || !pressed.chars().all(key) {
             return Err(wrong);
         }
@@ -401,7 +401,7 @@ mod tests {
         let event = odd.event(None, at()).expect("an event");
         assert_eq!((&event["queue"], &event["verstat"]), (&Value::Null, &Value::Null));
         for (digit, version, field) in
-            [("12a", Some(1), "digit"), ("A", Some(1), "digit"), ("1", None, "version")]
+            [("12a", Some(1), "digit"), ("E", Some(1), "digit"), ("1", None, "version")]
         {
             assert_eq!(pressed(digit, version, 0).events(at()).expect_err("refused").field, field);
         }

@@ -309,9 +309,15 @@ function place() {
 function takeFragment() {
   const given = new URLSearchParams(location.hash.slice(1));
   if (location.hash !== "") history.replaceState(null, "", location.pathname + location.search);
-  const calls = given.getAll("call").filter((call) => call !== "");
+  const calls = [...given.getAll("call"), ...namedByHost()].filter((call) => call !== "");
   if (calls.length > 0) wantedCalls = calls;
   return given.get("token");
+}
+
+/** Who shows this page beside a call names it in the address: Genesys Cloud as the conversation or the interaction. What it did not fill in is none. */
+function namedByHost() {
+  const named = new URLSearchParams(location.search);
+  return [...named.getAll("conversation"), ...named.getAll("interaction")].filter((name) => !name.includes("{{"));
 }
 
 /** @type {string[]} */ let wantedCalls = [];

@@ -45,13 +45,19 @@ pub(crate) struct InFlow {
 }
 
 impl Architect {
+    /// The id of the conversation that comes next.
+    pub(crate) fn next_conversation(&self) -> String {
+        format!("6b2f0e0a-3a54-4b7f-9d0b-{:012x}", self.rung.get())
+    }
+
     /// A caller rings, of whom the flow knows this.
     pub(crate) fn rings_with(&self, known: &Value) -> InFlow {
-        let nth = self.rung.replace(self.rung.get() + 1);
+        let conversation = self.next_conversation();
+        self.rung.set(self.rung.get() + 1);
         let mut caller = InFlow {
             address: self.address,
             token: self.token.clone(),
-            conversation: format!("6b2f0e0a-3a54-4b7f-9d0b-{nth:012x}"),
+            conversation,
             told: Value::Null,
             noticed: None,
             loses: Rc::clone(&self.loses),
