@@ -4,7 +4,6 @@
 mod asterisk;
 mod audiohook;
 mod checkpoints;
-mod genesys;
 pub mod genesys;
 mod grpc;
 mod nodes;
@@ -80,7 +79,6 @@ use crate::model::time::Timestamp;
 use crate::outbox::Outbox;
 use crate::outbox::Parts;
 use crate::pin::links::Links;
-use crate::platform::Entry;
 use crate::platform::asterisk::Asterisks;
 use crate::platform::audiohook::AudioHooks;
 use crate::platform::http::Platforms;
@@ -229,20 +227,13 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         alarms: alarms(guard, Arc::clone(&desk), clock),
         elsewhere,
         counted: counted(&desk),
-        pages: web::pages()
+        pages: web::pages(&config.http.frame_ancestors)
             .merge(outbound)
             .merge(maintenance)
             .merge(genesys)
             .merge(ari)
             .merge(hooked)
             .merge(webhooks),
-        pages: web::pages().merge(outbound).merge(maintenance).merge(genesys).merge(ari),
-        pages: web::pages().merge(outbound).merge(maintenance).merge(webhooks),
-        pages: web::pages().merge(outbound).merge(maintenance).merge(hooked),
-        pages: web::pages(&config.http.frame_ancestors)
-            .merge(outbound)
-            .merge(maintenance)
-            .merge(genesys),
     };
     archive(&prepared, &*state.records).await?;
     grpc::serve(door, &state, (&state.clock, &tasks, &stops))?;
