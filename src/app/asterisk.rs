@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -15,12 +16,16 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::error::ApiError;
 use crate::api::health::Check;
 use crate::api::health::Readiness;
 use crate::api::server::Peer;
+use crate::app::nodes::Nodes;
+use crate::app::nodes::holding::Holder;
 use crate::app::reception::Reception;
 use crate::app::rules;
 use crate::config::Config;
@@ -37,6 +42,9 @@ use crate::platform::asterisk::dial;
 use crate::platform::asterisk::door::Door;
 use crate::platform::asterisk::door::NoEntry;
 
+/// How often it is looked which node connects.
+const CHOSEN_EVERY: Duration = Duration::from_millis(500);
+
 /// The name by which calls of Asterisk go.
 pub(super) const PLATFORM: &str = "asterisk";
 
@@ -47,8 +55,12 @@ pub(super) fn asterisks(
     clock: Clock,
     tasks: &TaskTracker,
     stops: &Stops,
+    nodes: Option<&Arc<Nodes>>,
 ) -> anyhow::Result<Option<Arc<Asterisks>>> {
     let Some(settings) = config.asterisk.clone() else { return Ok(None) };
+    let elsewhere = nodes.cloned();
+    let (choice, chosen) = watch::channel(nodes.is_none());
+    tasks.spawn(choose(nodes.cloned(), choice, settings.app.clone(), stops.sockets.clone()));
     let parts = AsteriskParts {
         password: password(&settings)?,
         settings,
@@ -58,8 +70,33 @@ pub(super) fn asterisks(
         tasks: tasks.clone(),
         drain: stops.drain.clone(),
         stop: stops.sockets.clone(),
+        chosen,
+        elsewhere: Box::new(move |channel| {
+            elsewhere.as_ref().is_some_and(|nodes| nodes.is_elsewhere(channel))
+        }),
     };
     Ok(Some(Asterisks::new(parts, PLATFORM.parse()?)))
+}
+
+/// Of several nodes one connects to Asterisk: a second client would take the application away from it.
+async fn choose(
+    nodes: Option<Arc<Nodes>>,
+    choice: watch::Sender<bool>,
+    app: String,
+    stop: CancellationToken,
+) {
+    let Some(nodes) = nodes else { return stop.cancelled().await };
+    let mut turns = tokio::time::interval(CHOSEN_EVERY);
+    let mut holder = Holder::default();
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            _ = turns.tick() => {}
+        }
+        let chosen = nodes.holds(&app, &mut holder).await;
+        choice.send_if_modified(|was| std::mem::replace(was, chosen) != chosen);
+    }
 }
 
 /// Begins to connect, where it is we who connect.
@@ -162,10 +199,12 @@ impl Readiness for WithAsterisk {
         }
         checks.extend(states.into_iter().map(|state| Check {
             name: format!("{PLATFORM} {}", state.name),
-            ok: state.connected,
+            ok: state.connected || state.elsewhere,
             vital: false,
             since: Some(state.since),
-            effect: if state.connected {
+            effect: if state.elsewhere {
+                "another node has the application; this one takes over when that is gone".to_owned()
+            } else if state.connected {
                 format!("its callers are checked; {} are with us", state.channels)
             } else {
                 format!(

@@ -13,6 +13,7 @@ mod platforms;
 mod prepare;
 mod reception;
 mod shared;
+mod sip;
 mod stopping;
 mod webhooks;
 
@@ -58,6 +59,7 @@ use crate::app::shared::Linked;
 use crate::app::shared::link;
 use crate::app::shared::live_state;
 use crate::app::shared::sessions_health;
+use crate::app::sip::listeners;
 use crate::app::webhooks::webhook_routes;
 use crate::cluster;
 use crate::cluster::Host;
@@ -82,6 +84,8 @@ use crate::pin::links::Links;
 use crate::platform::asterisk::Asterisks;
 use crate::platform::audiohook::AudioHooks;
 use crate::platform::http::Platforms;
+use crate::platform::http::Rules;
+use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
 use crate::push::Desk as Desktop;
 use crate::push::Doorkeeper;
@@ -187,7 +191,8 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         tasks.spawn(listener.run());
     }
     let platforms = Arc::new(platforms(&config, &reception, clock, &tasks, &stops));
-    let asterisks = asterisk::asterisks(&config, &reception, clock, &tasks, &stops)?;
+    let asterisks =
+        asterisk::asterisks(&config, &reception, clock, &tasks, &stops, nodes.as_ref())?;
     let ari = asterisk::routes(&config, asterisks.as_ref());
     let (audiohooks, hooked) = audiohook(audiohook::Around {
         prepared: &prepared,
@@ -240,7 +245,7 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
     let swept = (Arc::clone(&state.records), Arc::clone(&state.clock));
     let (limits, app) = (state.limits, crate::api::router(state));
     if let Some(nodes) = &nodes {
-        nodes.begin(&reception, &platforms, app.clone());
+        nodes.begin(&reception, (&platforms, asterisks.as_ref()), app.clone());
     }
     if let Some((nodes, Linked { listener, tls, .. })) = nodes.clone().zip(link) {
         let stop = stops.sockets.clone();
@@ -436,4 +441,27 @@ async fn tokens(
 pub fn token_rules(config: &Config) -> TokenRules {
     let auth = &config.auth;
     TokenRules { issuer: auth.issuer.clone(), audience: auth.audience.clone(), leeway: auth.leeway }
+}
+
+/// What an arrival means.
+fn rules(config: &Config) -> Rules {
+    Rules {
+        trunks: config.sip.trunks.clone(),
+        queues: config.queues.clone(),
+        queue_uri: config.sip.queue_uri.to_string(),
+        handed_over_max: config.sip.handed_over_max,
+    }
+}
+
+/// Platforms that report by HTTP, believed as their trunks are.
+fn platforms(
+    config: &Config,
+    reception: &Arc<Reception>,
+    clock: Clock,
+    tasks: &TaskTracker,
+    stops: &Stops,
+) -> Platforms {
+    let rules = rules(config);
+    let entry = Arc::clone(reception) as Arc<dyn Entry>;
+    Platforms::new(entry, rules, clock, tasks.clone(), stops.drain.clone())
 }

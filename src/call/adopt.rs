@@ -129,11 +129,7 @@ impl Call {
 
     fn go_on(&mut self, stage: SavedStage, now: Now) -> Next {
         let left = |ms| now.up + Duration::from_millis(ms);
-        let with_us = !matches!(
-            stage,
-            SavedStage::HandedOver { .. } | SavedStage::WrapUp { .. } | SavedStage::Released
-        );
-        if with_us && self.facts.collects == Collects::WhileHeld {
+        if stage.is_with_machine() && self.facts.collects == Collects::WhileHeld {
             return self.media_lost(now);
         }
         match stage {

@@ -80,6 +80,14 @@ pub enum SavedStage {
     Released,
 }
 
+impl SavedStage {
+    /// Whether the caller was with the machine, or on the way to or from it.
+    #[must_use]
+    pub const fn is_with_machine(self) -> bool {
+        !matches!(self, Self::HandedOver { .. } | Self::WrapUp { .. } | Self::Released)
+    }
+}
+
 /// A call that can be gone on with elsewhere.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "each field is the one of the same name in `Facts`")]

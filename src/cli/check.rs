@@ -40,8 +40,13 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
         for Finding { what, ok, detail } in &findings {
             print(&format!("{} {what}: {detail}", if *ok { "ok  " } else { "FAIL" }));
         }
-        print(match (good, findings.iter().all(|finding| finding.ok || finding.what == MAIL)) {
+        print(match (good, findings.iter().all(Finding::lets_start)) {
             (true, _) => "serve would start",
+            (false, true)
+                if findings.iter().any(|finding| !finding.ok && finding.what == ASTERISK) =>
+            {
+                "serve would start, and callers of an Asterisk that is away would go on unchecked"
+            }
             (false, true) => "serve would start, and mails would wait",
             (false, false) => "serve would not start",
         });
@@ -51,6 +56,7 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
 
 /// What does not keep `serve` from starting.
 const MAIL: &str = "mail";
+const ASTERISK: &str = "asterisk";
 
 struct Finding {
     what: &'static str,
@@ -65,6 +71,11 @@ impl Finding {
 
     fn bad(what: &'static str, detail: String) -> Self {
         Self { what, ok: false, detail }
+    }
+
+    /// Whether `serve` starts with it.
+    fn lets_start(&self) -> bool {
+        self.ok || self.what == MAIL || self.what == ASTERISK
     }
 
     fn json(&self) -> serde_json::Value {
@@ -110,8 +121,8 @@ async fn asterisk(config: &Config) -> Vec<Finding> {
     let Some(settings) = &config.asterisk else { return vec![] };
     let reached = app::reach_asterisk(settings).await.into_iter();
     let finding = |(name, reached): (String, Result<(), String>)| match reached {
-        Ok(()) => Finding::good("asterisk", name),
-        Err(why) => Finding::bad("asterisk", format!("{name}: {why}")),
+        Ok(()) => Finding::good(ASTERISK, name),
+        Err(why) => Finding::bad(ASTERISK, format!("{name}: {why}")),
     };
     reached.map(finding).collect()
 }

@@ -11,6 +11,7 @@ mod letter_page;
 pub mod pin;
 pub mod pin_generate;
 pub mod pin_letters;
+pub mod prompts;
 pub mod records;
 pub mod replay;
 pub mod serve;
@@ -26,7 +27,6 @@ use clap::Subcommand;
 
 use crate::config::Config;
 use crate::files;
-use crate::prompts;
 use crate::telemetry;
 
 /// Telephony IVR/CTI bridge: how far may this caller be trusted, before the agent says hello.
@@ -69,6 +69,9 @@ enum Command {
     /// PINs: initial ones and their letters; what became of one, reset, hint, unblock
     #[command(subcommand)]
     Pin(pin::PinCommand),
+    /// The recorded phrases
+    #[command(subcommand)]
+    Prompts(prompts::PromptsCommand),
     /// Whole record stores
     #[command(subcommand)]
     Records(records::RecordsCommand),
@@ -102,11 +105,12 @@ impl Cli {
                 Command::Demo(args) => demo::run(&common, args).await,
                 Command::Check => check::run(&common).await,
                 Command::Call(args) => {
-                    let prompts = prompts::load(&config(&common)?)?;
+                    let prompts = crate::prompts::load(&config(&common)?)?;
                     call::run(args, &prompts, common.json).await
                 }
                 Command::Customer(command) => customer::run(&common, command).await,
                 Command::Pin(command) => pin::run(&common, command).await,
+                Command::Prompts(command) => prompts::run(&common, command),
                 Command::Records(command) => records::run(&common, command).await,
                 Command::Audit(command) => audit::run(&common, command).await,
                 Command::Replay(args) => replay::run(&common, args).await,

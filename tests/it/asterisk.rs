@@ -12,6 +12,7 @@ use crate::ari_server::Heard;
 use crate::harness::CHEAP_PINS;
 use crate::harness::Daemon;
 use crate::harness::OFFICE;
+use crate::harness::cluster::Cluster;
 use crate::harness::desktop::Desktop;
 use crate::harness::desktop::told;
 use crate::harness::poll;
@@ -267,12 +268,12 @@ fn c51_what_was_decided_while_the_line_was_away_is_carried_out_when_it_is_back()
 fn c51_who_hangs_up_while_the_line_is_away_has_gone_when_it_is_back() {
     for mode in BOTH {
         let house = House::new(mode, CUSTOMERS);
+        let desktop = Desktop::agent(&house.daemon, "ann");
         let mut phone = house.rings("+442079460001");
         let Notices::Position(_) = phone.notices() else { panic!("asked") };
         house.ari.line_breaks();
         phone.hangs_up();
         house.ari.line_mends();
-        let desktop = Desktop::agent(&house.daemon, "ann");
         let call = desktop.wait_for(&phone.id, "it has ended", |call| !call["ended_at"].is_null());
         assert_eq!(call["pin"]["result"], "abandoned", "{}", told(&call));
     }
@@ -310,8 +311,8 @@ fn p23_a_caller_may_leave_in_any_state_and_the_call_ends_once() {
     left.push(thanked.id);
     // Asterisk knows of it before we do.
     for status in [404, 409] {
-        house.ari.fails("POST channels/gone", status);
         let id = format!("gone.{status}");
+        house.ari.fails(&format!("POST channels/{id}"), status);
         house.ari.rings_as(&id, Some("+442079460001"), &[]);
         left.push(id);
     }
@@ -412,6 +413,49 @@ fn d06_callers_who_wait_while_the_daemon_starts_again_are_taken_anew() {
 }
 
 #[test]
+fn d06_of_two_nodes_with_one_application_the_other_goes_on_with_the_callers() {
+    thread::scope(|stories| {
+        for mode in BOTH {
+            stories.spawn(move || {
+                let known = Ari::inbound();
+                let settings = match mode {
+                    Mode::Inbound => inbound(&[&known], ""),
+                    Mode::Outbound => section("mode = \"outbound\""),
+                };
+                let mut cluster = Cluster::with(2, &settings, CUSTOMERS);
+                let ari = match mode {
+                    Mode::Inbound => known,
+                    Mode::Outbound => Ari::outbound(cluster.a().http),
+                };
+                ari.connected();
+                let how = Rings { ani: Some("+442079460001".into()), intent: None };
+                let mut phone = Phone::rings(&ari, &how);
+                let Notices::Position(first) = phone.notices() else { panic!("asked") };
+                phone.presses(digit(PIN, first));
+                assert!(matches!(phone.notices(), Notices::Position(_)));
+                let sue = cluster.b().token("supervisor", "sue");
+                let watches = Desktop::connect(cluster.b(), &sue);
+                watches.wait_for(&phone.id, "a key shows", |call| call["pin"]["entered"] == 1);
+                cluster.kill_a();
+                if mode == Mode::Outbound {
+                    ari.leads_to(cluster.b().http);
+                    ari.line_mends();
+                }
+                assert_eq!(phone.notices(), Notices::Position(first), "{mode:?}: from the start");
+                phone.presses(digit(PIN, first));
+                assert_eq!(keys(&mut phone, PIN), (1, Notices::Routed), "{mode:?}");
+                let told = ari.variable(&phone.id, "COUNTERSIGN_AUTHENTICATION");
+                assert_eq!(told.as_deref(), Some("authenticated"), "{mode:?}");
+                let call = ari.variable(&phone.id, "COUNTERSIGN_CALL");
+                watches.wait_for(&phone.id, "it is the same call", |shown| {
+                    shown["id"].as_str() == call.as_deref() && shown["media"] == "handed_over"
+                });
+            });
+        }
+    });
+}
+
+#[test]
 fn b17_a_hundred_calls_at_once_over_one_websocket() {
     let count = 100;
     let house = House::new(Mode::Outbound, CUSTOMERS);
@@ -421,7 +465,8 @@ fn b17_a_hundred_calls_at_once_over_one_websocket() {
         for nth in 0..count {
             calls.spawn(move || {
                 let ani = if nth % 2 == 0 { "+442079460001" } else { "+442079460002" };
-                let mut phone = house.rings(ani);
+                let how = Rings { ani: Some(ani.to_owned()), intent: None };
+                let mut phone = Phone::rings_only(&house.ari, &how);
                 assert_eq!(keys(&mut phone, PIN), (2, Notices::Routed));
                 assert_eq!(house.told(&phone), ("verified_number".into(), "authenticated".into()));
             });

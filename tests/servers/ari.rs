@@ -77,12 +77,14 @@ pub(crate) struct Ari {
 struct World {
     inner: Mutex<Inner>,
     changed: Condvar,
-    outbound: Option<SocketAddr>,
+    outbound: bool,
     asterisk: String,
 }
 
 #[derive(Default)]
 struct Inner {
+    /// Where it connects to.
+    to: Option<SocketAddr>,
     channels: BTreeMap<String, Channel>,
     link: Option<mpsc::UnboundedSender<String>>,
     /// Which connection that is: an older one must not end a newer one.
@@ -151,11 +153,12 @@ impl Ari {
         let listener =
             runtime.block_on(async { TcpListener::from_std(listener) }).expect("a socket");
         let address = listener.local_addr().expect("an address");
-        let inner = Inner { password: PASSWORD.to_owned(), ..Inner::default() };
+        let inner = Inner { to: outbound, password: PASSWORD.to_owned(), ..Inner::default() };
         let asterisk = format!("02:00:00:00:00:{:02x}", address.port() % 256);
-        let world = World { inner: Mutex::new(inner), changed: Condvar::new(), outbound, asterisk };
+        let (inner, outbound) = (Mutex::new(inner), outbound.is_some());
+        let world = World { inner, changed: Condvar::new(), outbound, asterisk };
         let world = Arc::new(world);
-        if outbound.is_none() {
+        if !outbound {
             let app = Router::new().fallback(answer).with_state(Arc::clone(&world));
             runtime.spawn(async move { axum::serve(listener, app).await });
         }
@@ -218,12 +221,6 @@ impl Ari {
         });
     }
 
-    /// What the caller heard so far; a caller who is gone hears nothing.
-    pub(crate) fn heard(&self, id: &str) -> Vec<Heard> {
-        let inner = self.world.inner();
-        inner.channels.get(id).map(|channel| channel.heard.clone()).unwrap_or_default()
-    }
-
     /// Waits for what the caller hears next, after this many things.
     #[track_caller]
     pub(crate) fn hears(&self, id: &str, after: usize) -> Heard {
@@ -240,6 +237,11 @@ impl Ari {
     /// Everything that was asked.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.world.inner().asked.clone()
+    }
+
+    /// Whether something was asked that begins so.
+    pub(crate) fn was_asked(&self, start: &str) -> bool {
+        self.world.inner().asked.iter().any(|asked| asked.starts_with(start))
     }
 
     /// Requests of WebSockets that were refused for their password.
@@ -266,10 +268,15 @@ impl Ari {
         self.world.changed.notify_all();
     }
 
+    /// The address it connects to leads to another node.
+    pub(crate) fn leads_to(&self, daemon: SocketAddr) {
+        self.world.inner().to = Some(daemon);
+    }
+
     /// The line is there again.
     pub(crate) fn line_mends(&self) {
         self.world.inner().cut = false;
-        if self.world.outbound.is_some() {
+        if self.world.outbound {
             self.connects();
         }
         self.connected();
@@ -296,20 +303,23 @@ impl Ari {
 
     #[track_caller]
     fn until<T>(&self, what: &str, mut look: impl FnMut(&Inner) -> Option<T>) -> T {
-        let mut inner = self.world.inner();
-        for _ in 0..PATIENCE.as_millis() / 50 {
-            if let Some(found) = look(&inner) {
-                return found;
-            }
-            let waited = self.world.changed.wait_timeout(inner, Duration::from_millis(50));
-            inner = waited.expect("no thread panics here").0;
-        }
-        panic!("waited in vain: {what}; asked so far:\n{}", inner.asked.join("\n"));
+        let mut found = None;
+        let inner = self.world.inner();
+        let waited = self.world.changed.wait_timeout_while(inner, PATIENCE, |inner| {
+            found = look(inner);
+            found.is_none()
+        });
+        let (inner, _) = waited.expect("no thread panics here");
+        let asked = inner.asked.len();
+        // Not while it is held: the others are to end with their own words.
+        drop(inner);
+        found.unwrap_or_else(|| panic!("waited in vain: {what}; {asked} things were asked"))
     }
 
     /// Connects, and sends what nobody was there for before anything else.
     fn connects(&self) {
-        let (world, to) = (Arc::clone(&self.world), self.world.outbound.expect("it connects"));
+        let world = Arc::clone(&self.world);
+        let to = world.inner().to.expect("it connects");
         let runtime = self.runtime.as_ref().expect("it runs");
         runtime.spawn(async move {
             let password = world.inner().password.clone();
@@ -360,7 +370,7 @@ impl World {
         event["asterisk_id"] = self.asterisk.clone().into();
         match &inner.link {
             Some(link) => drop(link.send(event.to_string())),
-            None if self.outbound.is_some() => inner.queued.push_back(event),
+            None if self.outbound => inner.queued.push_back(event),
             None => {}
         }
     }
@@ -559,7 +569,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(world: Arc<World>, mut ws: WebS
         inner.queued.drain(..).for_each(|event| drop(link.send(event.to_string())));
         inner.link = Some(link);
         inner.links += 1;
-        if world.outbound.is_some() {
+        if world.outbound {
             world.emit(inner, json!({ "type": "ApplicationRegistered" }));
         }
         inner.links

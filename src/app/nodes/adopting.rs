@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tracing::info;
 use tracing::warn;
 
+use crate::app::asterisk::PLATFORM;
 use crate::app::nodes::Nodes;
 use crate::app::outbound::InOtherHands;
 use crate::app::reception::Reception;
@@ -51,7 +52,7 @@ struct Body {
 /// Everything about a call but its ownership.
 struct Ready {
     adoption: Adoption,
-    leg: SavedLeg,
+    leg: Value,
 }
 
 impl Nodes {
@@ -106,7 +107,7 @@ impl Nodes {
     fn begin_adopted(
         &self,
         adoption: Adoption,
-        leg: SavedLeg,
+        leg: Value,
         term: u64,
         reception: &Reception,
     ) -> bool {
@@ -116,7 +117,17 @@ impl Nodes {
             let world = Arc::clone(&reception.world);
             Carrier::of_term(world, id.clone(), leg, Arc::clone(&profile), term)
         };
-        if adoption.saved.collects != Collects::WhileHeld {
+        let ari = self.asterisks().filter(|_| leg.get(PLATFORM).is_some());
+        if let Some(asterisks) = ari.as_ref().filter(|_| adoption.saved.stage.is_with_machine()) {
+            let (queue, channel) =
+                (adoption.saved.queue.to_string(), &adoption.saved.platform_call_id);
+            let Some((leg, resumed)) = asterisks.resume(channel, &leg, &id) else { return false };
+            let Ok(call) = reception.calls.adopt(adoption, carrier(leg)) else { return false };
+            resumed.begun(call, queue);
+            return true;
+        }
+        if ari.is_none() && adoption.saved.collects != Collects::WhileHeld {
+            let leg: SavedLeg = serde_json::from_value(leg).unwrap_or_default();
             let times = reception.key_times(Some(&profile.name));
             let (leg, resumed) = platforms.resume(&adoption.saved, leg, times);
             let Ok(call) = reception.calls.adopt(adoption, carrier(leg)) else { return false };
@@ -163,8 +174,8 @@ async fn ready(shared: &SharedCall, reception: &Reception) -> Option<Ready> {
         Some(id) => lookup::again(world, id, &body.saved, now).await.ok()?,
     };
     let by = AgentId::try_from("system".to_owned()).ok()?;
-    let leg = serde_json::from_value(body.leg).unwrap_or_default();
-    Some(Ready { adoption: Adoption { saved: body.saved, profile, known, on_record, by }, leg })
+    let adoption = Adoption { saved: body.saved, profile, known, on_record, by };
+    Some(Ready { adoption, leg: body.leg })
 }
 
 /// The profile of the call's day, in use or from the archive.

@@ -131,12 +131,13 @@ impl Nodes {
         Ok(left)
     }
 
-    fn answers(&self) -> bool {
+    /// Whether the store answers.
+    pub(super) fn answers(&self) -> bool {
         self.health_mut().answers_since.is_some()
     }
 
     /// Whether the store has answered long enough for a missing lease to mean a missing node.
-    fn believes(&self) -> bool {
+    pub(super) fn believes(&self) -> bool {
         let since = self.health_mut().answers_since;
         since.is_some_and(|since| since.elapsed() >= BELIEVED_AFTER)
     }

@@ -12,6 +12,7 @@
 mod adopting;
 mod asking;
 mod directory;
+pub(super) mod holding;
 mod leases;
 mod listening;
 mod telling;
@@ -34,6 +35,7 @@ use crate::app::reception::Reception;
 use crate::cluster::Link;
 use crate::effects::sharing::Sharing;
 use crate::model::time::Timestamp;
+use crate::platform::asterisk::Asterisks;
 use crate::platform::http::Platforms;
 use crate::push::hub::Hub;
 use crate::sessions::shared::Node;
@@ -60,6 +62,7 @@ pub(super) struct Nodes {
     health: Mutex<Health>,
     reception: OnceCell<Weak<Reception>>,
     platforms: OnceCell<Weak<Platforms>>,
+    asterisks: OnceCell<Weak<Asterisks>>,
     /// Answers REST requests that other nodes pass on; it names this again, so it is let go at the end.
     router: Mutex<Option<axum::Router>>,
     /// The rolls are to be read again.
@@ -105,6 +108,7 @@ impl Nodes {
             health: Mutex::new(health),
             reception: OnceCell::new(),
             platforms: OnceCell::new(),
+            asterisks: OnceCell::new(),
             router: Mutex::default(),
             missed: Notify::new(),
             tasks,
@@ -116,12 +120,13 @@ impl Nodes {
     pub(super) fn begin(
         self: &Arc<Self>,
         reception: &Arc<Reception>,
-        platforms: &Arc<Platforms>,
+        (platforms, asterisks): (&Arc<Platforms>, Option<&Arc<Asterisks>>),
         router: axum::Router,
     ) {
         // Set once, here.
         let _ = self.reception.set(Arc::downgrade(reception));
         let _ = self.platforms.set(Arc::downgrade(platforms));
+        let _ = asterisks.map(|asterisks| self.asterisks.set(Arc::downgrade(asterisks)));
         *self.router.lock().unwrap_or_else(PoisonError::into_inner) = Some(router);
         self.tasks.spawn(telling::run(Arc::clone(self)));
         self.tasks.spawn(listening::run(Arc::clone(self)));
@@ -153,6 +158,10 @@ impl Nodes {
 
     fn platforms(&self) -> Option<Arc<Platforms>> {
         self.platforms.get().and_then(Weak::upgrade)
+    }
+
+    fn asterisks(&self) -> Option<Arc<Asterisks>> {
+        self.asterisks.get().and_then(Weak::upgrade)
     }
 
     /// A panic elsewhere leaves the directory whole: every change of it is complete in itself.

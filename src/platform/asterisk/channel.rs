@@ -307,6 +307,14 @@ impl Channel {
         vec![Said::Tell(CallEvent::LegBack)]
     }
 
+    /// The channel lives, and is not with us any more: it was passed on, by us or by somebody else.
+    pub(super) fn elsewhere(&mut self) -> Vec<Said> {
+        if !self.over && (self.leaving || self.waiting.contains(&Ask::Continue)) {
+            return self.handed_over();
+        }
+        self.cleared(Cause::NORMAL_UNSPECIFIED)
+    }
+
     /// The channel is gone.
     pub(super) fn cleared(&mut self, cause: Cause) -> Vec<Said> {
         if std::mem::replace(&mut self.over, true) {

@@ -109,8 +109,19 @@ pub async fn reach(
 /// Connects, attends, and connects again.
 async fn keep(server: Arc<Server>, url: AriUrl, tls: Arc<ClientConfig>) {
     let stop = server.shared.stop.clone();
+    let mut chosen = server.shared.chosen.clone();
     let mut tries = 0;
     loop {
+        if !*chosen.borrow_and_update() {
+            server.stands_by();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                // Nobody chooses any more: the node stops.
+                changed = chosen.changed() => if changed.is_err() { return },
+            }
+            continue;
+        }
         let connected = tokio::select! {
             biased;
             () = stop.cancelled() => return,

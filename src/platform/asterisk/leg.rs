@@ -37,6 +37,7 @@ use crate::platform::asterisk::channel::Wish;
 use crate::platform::asterisk::event;
 use crate::platform::asterisk::event::Found;
 use crate::platform::asterisk::link::NoAnswer;
+use crate::platform::asterisk::reconcile::reconcile;
 use crate::platform::asterisk::server::Mail;
 use crate::platform::asterisk::server::Server;
 use crate::wire::ari::Channel;
@@ -145,7 +146,7 @@ pub(super) fn resume(server: &Arc<Server>, id: &str, name: &CallId) -> Option<(A
 }
 
 /// A leg that waits for its call.
-pub(super) struct Resumed {
+pub struct Resumed {
     server: Arc<Server>,
     id: String,
     state: State,
@@ -154,8 +155,8 @@ pub(super) struct Resumed {
 }
 
 impl Resumed {
-    /// The call has begun.
-    pub(super) fn begun(self, call: CallHandle, queue: String) {
+    /// The call has begun, in this queue.
+    pub fn begun(self, call: CallHandle, queue: String) {
         let Self { server, id, state, mail, wishes: (wishes, known) } = self;
         // Set once, here.
         let _ = known.set(call.clone());
@@ -168,6 +169,11 @@ impl Resumed {
             answering: None,
             queue,
         };
+        // Where Asterisk has connected to this node already, nobody compares once more.
+        if let Some(generation) = server.link.generation() {
+            let found = reconcile(Arc::clone(&server), generation, vec![id.clone()]);
+            tasks.spawn(found);
+        }
         tasks.spawn(async move {
             tell(&task.call, CallEvent::LegLost).await;
             task.run(mail, wishes).await;
@@ -323,6 +329,7 @@ impl LegTask {
             Mail::Lost => self.state.lost(),
             Mail::Back => self.state.back(),
             Mail::Gone => self.state.cleared(Cause::NORMAL_CLEARING),
+            Mail::Elsewhere => self.state.elsewhere(),
         };
         self.carry_out(said).await;
     }

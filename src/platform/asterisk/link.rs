@@ -93,10 +93,15 @@ impl Link {
         newest
     }
 
+    /// The number of the connection of now.
+    pub(super) fn generation(&self) -> Option<u64> {
+        let socket = self.socket();
+        socket.frames.as_ref().map(|_| socket.generation)
+    }
+
     /// Whether this is the connection of now.
     pub(super) fn is_newest(&self, generation: u64) -> bool {
-        let socket = self.socket();
-        socket.generation == generation && socket.frames.is_some()
+        self.generation() == Some(generation)
     }
 
     /// An answer came over the WebSocket. One that nobody waits for any more is too late.

@@ -25,17 +25,24 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use serde_json::Value;
 use tokio::sync::Semaphore;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::asterisk::Asterisk as Settings;
 use crate::engine::clock::Clock;
 use crate::model::digits::SecretText;
+use crate::model::ids::CallId;
+use crate::model::ids::PlatformCallId;
 use crate::model::ids::PlatformName;
 use crate::model::time::Timestamp;
 use crate::platform::Entry;
+use crate::platform::Leg;
 use crate::platform::arrival::Rules;
+use crate::platform::asterisk::leg::AriLeg;
+pub use crate::platform::asterisk::leg::Resumed;
 use crate::platform::asterisk::server::Server;
 
 /// Asterisks that are served at the most.
@@ -58,7 +65,13 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     /// One place a channel.
     pub(crate) places: Semaphore,
+    /// Whether it is this node that connects, where we connect.
+    pub(crate) chosen: watch::Receiver<bool>,
+    pub(crate) elsewhere: Elsewhere,
 }
+
+/// Whether another node has, or had, the call of this channel.
+pub type Elsewhere = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// What [`Asterisks`] are put together from.
 pub struct AsteriskParts {
@@ -78,6 +91,10 @@ pub struct AsteriskParts {
     pub drain: CancellationToken,
     /// Cancelled when connections are to go.
     pub stop: CancellationToken,
+    /// Whether it is this node that connects, where we connect: of several nodes one does.
+    pub chosen: watch::Receiver<bool>,
+    /// Which calls are another node's.
+    pub elsewhere: Elsewhere,
 }
 
 /// All Asterisks of this daemon.
@@ -93,6 +110,8 @@ pub struct State {
     pub name: String,
     /// Whether its events reach us.
     pub connected: bool,
+    /// Whether another node is, which is as good.
+    pub elsewhere: bool,
     /// Since when it is so.
     pub since: Timestamp,
     /// Why it is not connected.
@@ -105,7 +124,8 @@ impl Asterisks {
     /// Those of the configuration. Nothing is connected yet.
     #[must_use]
     pub fn new(parts: AsteriskParts, platform: PlatformName) -> Arc<Self> {
-        let AsteriskParts { settings, password, entry, rules, clock, tasks, drain, stop } = parts;
+        let AsteriskParts { settings, password, entry, rules, clock, tasks, .. } = parts;
+        let AsteriskParts { drain, stop, chosen, elsewhere, .. } = parts;
         let places = Semaphore::new(CHANNELS_MAX);
         let shared = Shared {
             settings,
@@ -118,6 +138,8 @@ impl Asterisks {
             drain,
             stop,
             places,
+            chosen,
+            elsewhere,
         };
         Arc::new(Self { shared: Arc::new(shared), servers: Mutex::default() })
     }
@@ -132,6 +154,22 @@ impl Asterisks {
     #[must_use]
     pub fn busy(&self) -> usize {
         self.servers().iter().map(|server| server.state().channels).sum()
+    }
+
+    /// A leg for a call that another node had, as [`Leg::saved`] wrote it there. The call is begun with
+    /// it, then [`Resumed::begun`]. `None`: that channel has a call here.
+    pub fn resume(
+        &self,
+        channel: &PlatformCallId,
+        saved: &Value,
+        call: &CallId,
+    ) -> Option<(Box<dyn Leg>, Resumed)> {
+        let name = saved.get("asterisk").and_then(Value::as_str)?;
+        let (shared, app) = (&self.shared, self.shared.settings.app.clone());
+        let new = || Arc::new(Server::new(name.to_owned(), app, Arc::clone(shared), None));
+        let server = self.server(name, new)?;
+        let (leg, resumed): (AriLeg, _) = leg::resume(&server, channel.as_str(), call)?;
+        Some((Box::new(leg), resumed))
     }
 
     /// The Asterisk of this name, known or new; `None`: there are too many.

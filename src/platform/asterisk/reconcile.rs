@@ -13,17 +13,20 @@ use tracing::warn;
 
 use crate::platform::asterisk::server::Mail;
 use crate::platform::asterisk::server::Server;
+use crate::wire::ari::Channel;
 use crate::wire::ari::Request;
 
 /// How often Asterisk is asked for its channels, and the pause between.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(500);
+/// How often it is looked whether a call of another node was taken over; a lease is shorter.
+const ADOPTED_TRIES: u32 = 40;
 
 /// Compares what waits for this connection with what Asterisk has.
 pub(super) async fn reconcile(server: Arc<Server>, generation: u64, waiting: Vec<String>) {
     let Some(there) = channels(&server, generation).await else { return };
     for id in &waiting {
-        let mail = if there.contains(id) { Mail::Back } else { Mail::Gone };
+        let mail = if there.contains(id) { Mail::Back } else { without(&server, id).await };
         server.tell(id, mail).await;
     }
     if !waiting.is_empty() {
@@ -32,12 +35,39 @@ pub(super) async fn reconcile(server: Arc<Server>, generation: u64, waiting: Vec
         info!(asterisk = %server.name(), channels = waiting.len(), gone, "callers are in reach again");
     }
     for id in there.into_iter().filter(|id| !server.knows(id)) {
-        let asked = server.ask(&Request::new("GET", &["channels", &id])).await;
-        let Some(channel) = asked.ok().and_then(|answer| answer.channel()) else { continue };
-        if !server.knows(&id) {
-            info!(asterisk = %server.name(), channel = %id, "a caller was with the application already");
-            server.entered(channel, vec![]);
+        let strange = stranger(Arc::clone(&server), generation, id);
+        server.shared.tasks.spawn(strange);
+    }
+}
+
+/// What became of a channel that is not in the application.
+async fn without(server: &Server, id: &str) -> Mail {
+    match channel(server, id).await {
+        Some(_) => Mail::Elsewhere,
+        None => Mail::Gone,
+    }
+}
+
+async fn channel(server: &Server, id: &str) -> Option<Channel> {
+    server.ask(&Request::new("GET", &["channels", id])).await.ok()?.channel()
+}
+
+/// Somebody is in the application of whom nobody here knows: a call of a node that is gone is gone on
+/// with by whoever takes it over, anything else is a new call.
+async fn stranger(server: Arc<Server>, generation: u64, id: String) {
+    for _ in 0..ADOPTED_TRIES {
+        if server.knows(&id) || !server.link.is_newest(generation) {
+            return;
         }
+        if !(server.shared.elsewhere)(&id) {
+            break;
+        }
+        sleep(PAUSE).await;
+    }
+    let Some(channel) = channel(&server, &id).await else { return };
+    if !server.knows(&id) {
+        info!(asterisk = %server.name(), channel = %id, "a caller was with the application already");
+        server.entered(channel, vec![]);
     }
 }
 

@@ -47,6 +47,8 @@ pub(super) enum Mail {
     Back,
     /// Asterisk is in reach, and has it no longer.
     Gone,
+    /// Asterisk is in reach and has it, but not in our application.
+    Elsewhere,
 }
 
 /// One Asterisk.
@@ -64,6 +66,8 @@ struct Table {
     /// Channels that were with us, in the order in which they left.
     left: VecDeque<String>,
     connected: bool,
+    /// Whether another node is to be connected.
+    elsewhere: bool,
     since: Timestamp,
     why: String,
 }
@@ -84,6 +88,7 @@ impl Server {
         State {
             name: self.name.clone(),
             connected: table.connected,
+            elsewhere: table.elsewhere,
             since: table.since,
             why: table.why.clone(),
             channels: table.channels.len(),
@@ -106,6 +111,7 @@ impl Server {
         let mut table = self.table();
         if !std::mem::replace(&mut table.connected, true) {
             table.since = self.shared.clock.wall();
+            table.elsewhere = false;
             table.why.clear();
             gauge!("countersign_ari_connections").increment(1.0);
             info!(asterisk = %self.name, "Asterisk is connected");
@@ -133,9 +139,15 @@ impl Server {
         table.channels.values().for_each(|mailbox| drop(mailbox.try_send(Mail::Lost)));
     }
 
+    /// Another node is to be connected.
+    pub(super) fn stands_by(&self) {
+        self.table().elsewhere = true;
+    }
+
     /// Says why there is no connection.
     pub(super) fn unreachable(&self, why: &str) {
         let mut table = self.table();
+        table.elsewhere = false;
         if !table.connected && table.why != why {
             warn!(asterisk = %self.name, why, "Asterisk cannot be reached; it is tried again");
             why.clone_into(&mut table.why);

@@ -174,7 +174,10 @@ fn took(
             let ours = event.application.as_ref().is_none_or(|app| *app == server.app);
             match event.what {
                 What::Replaced if ours => return false,
-                _ if !ours => debug!(asterisk = %server.name(), "an event of another application"),
+                What::Entered { .. } if !ours => {
+                    warn!(asterisk = %server.name(), app = %server.app, "a channel of another application came in and is not served; asterisk.app, `apps` in ari.conf and Stasis() name one and the same");
+                }
+                _ if !ours => {}
                 _ => server.take(event),
             }
         }

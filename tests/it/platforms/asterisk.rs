@@ -105,9 +105,7 @@ impl<'a> Phone<'a> {
     pub(crate) fn rings(ari: &'a Ari, how: &Rings) -> Self {
         let phone = Self::rings_only(ari, how);
         let asks = format!("POST channels/{}/", phone.id);
-        poll("the daemon has the call", || {
-            ari.asked().iter().any(|asked| asked.starts_with(&asks)).then_some(())
-        });
+        poll("the daemon has the call", || ari.was_asked(&asks).then_some(()));
         phone
     }
 
