@@ -85,8 +85,6 @@ use crate::pin::links::Links;
 use crate::platform::asterisk::Asterisks;
 use crate::platform::audiohook::AudioHooks;
 use crate::platform::http::Platforms;
-use crate::platform::http::Rules;
-use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
 use crate::push::Desk as Desktop;
 use crate::push::Doorkeeper;
@@ -239,6 +237,9 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
             .merge(hooked)
             .merge(genesys)
             .merge(ari)
+            .merge(genesys)
+            .merge(ari)
+            .merge(hooked)
             .merge(webhooks),
     };
     archive(&prepared, &*state.records).await?;
@@ -442,27 +443,4 @@ async fn tokens(
 pub fn token_rules(config: &Config) -> TokenRules {
     let auth = &config.auth;
     TokenRules { issuer: auth.issuer.clone(), audience: auth.audience.clone(), leeway: auth.leeway }
-}
-
-/// What an arrival means.
-fn rules(config: &Config) -> Rules {
-    Rules {
-        trunks: config.sip.trunks.clone(),
-        queues: config.queues.clone(),
-        queue_uri: config.sip.queue_uri.to_string(),
-        handed_over_max: config.sip.handed_over_max,
-    }
-}
-
-/// Platforms that report by HTTP, believed as their trunks are.
-fn platforms(
-    config: &Config,
-    reception: &Arc<Reception>,
-    clock: Clock,
-    tasks: &TaskTracker,
-    stops: &Stops,
-) -> Platforms {
-    let rules = rules(config);
-    let entry = Arc::clone(reception) as Arc<dyn Entry>;
-    Platforms::new(entry, rules, clock, tasks.clone(), stops.drain.clone())
 }
