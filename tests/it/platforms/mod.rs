@@ -4,7 +4,6 @@
 pub(crate) mod asterisk;
 pub(crate) mod audiohook;
 pub(crate) mod genesys_actions;
-pub(crate) mod genesys_actions;
 mod grpc;
 mod http;
 mod scripts;
