@@ -1,10 +1,16 @@
 //! jambonz's WebSocket: one call's conversation. It asks as by HTTP, and is told besides what changes
 //! without its asking. When it breaks, the call asks nothing until jambonz has connected again.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::Request;
@@ -20,6 +26,7 @@ use subtle::ConstantTimeEq;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::sleep;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error as WsError;
@@ -51,6 +58,8 @@ const FRAME_MAX: usize = 64 * 1024;
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
 /// How long a new directive is waited for in one go.
 const WATCHED_FOR: Duration = Duration::from_secs(20);
+/// The pause after a look that failed.
+const WATCHED_AGAIN: Duration = Duration::from_secs(1);
 /// How long a socket may be silent before its call has begun.
 const FIRST_WITHIN: Duration = Duration::from_secs(10);
 /// How long a socket may be silent after that: longer than a talk with an agent.
@@ -103,8 +112,42 @@ async fn attend(
         .max_frame_size(Some(FRAME_MAX));
     let io = TokioIo::new(upgraded);
     let ws = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-    Socket { ws, doors, connector, call: None, watch: None }.run().await;
+    let number = doors.sockets.number();
+    Socket { ws, doors, connector, number, call: None, watch: None }.run().await;
     drop(place);
+}
+
+/// Which socket has which call. One that broke is often seen to be broken after its successor came.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    next: AtomicU64,
+    newest: Mutex<HashMap<String, u64>>,
+}
+
+impl Sockets {
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The call is this socket's from now on.
+    fn take(&self, call: &str, socket: u64) {
+        self.newest().insert(call.to_owned(), socket);
+    }
+
+    /// The socket lets go of the call; whether it was the newest.
+    fn leave(&self, call: &str, socket: u64) -> bool {
+        let mut newest = self.newest();
+        let own = newest.get(call) == Some(&socket);
+        if own {
+            newest.remove(call);
+        }
+        own
+    }
+
+    /// A panic elsewhere leaves the table whole: every change of it is complete in itself.
+    fn newest(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 type Watch = Pin<Box<dyn Future<Output = Option<CallAnswer>> + Send>>;
@@ -113,6 +156,7 @@ struct Socket<S> {
     ws: WebSocketStream<S>,
     doors: Arc<Doors>,
     connector: Connector,
+    number: u64,
     /// What was said of the call last, with what was asked since.
     call: Option<Hook>,
     /// Waits for something newer than that.
@@ -134,13 +178,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     async fn run(mut self) {
         let ended = self.converse().await;
         self.watch = None;
+        // Before we say goodbye: jambonz comes back at once.
+        if let Some(call) = self.call.take()
+            && self.doors.sockets.leave(&call.call, self.number)
+            && ended != Ended::Done
+        {
+            self.doors.lost(&self.connector, &call).await;
+        }
         if let Ended::Ours(code) = ended {
             let frame = CloseFrame { code, reason: "".into() };
             // Whoever does not listen any more need not be told.
             let _ = timeout(WRITE_WITHIN, self.ws.close(Some(frame))).await;
-        }
-        if let Some(call) = self.call.take().filter(|_| ended != Ended::Done) {
-            self.doors.lost(&self.connector, &call).await;
         }
     }
 
@@ -200,8 +248,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             return self.acknowledge(frame, &serde_json::Value::Array(vec![])).await;
         }
         self.watch = None;
+        self.doors.sockets.take(&hook.call, self.number);
         let Ok(call) = self.doors.told(&self.connector, &hook, None).await else {
             // Draining, or full: jambonz comes back, to this node or another.
+            if self.call.is_none() {
+                self.doors.sockets.leave(&hook.call, self.number);
+            }
             return Some(Ended::Ours(CloseCode::Again));
         };
         let verbs = jambonz::verbs(&self.connector, Way::Socket, &hook, call.as_ref());
@@ -221,9 +273,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Remembers where the call stands, and waits for what comes next as long as it is asked by us.
     fn keep(&mut self, mut hook: Hook, call: Option<CallAnswer>) {
         let Some(answer) = call else {
+            self.doors.sockets.leave(&hook.call, self.number);
             self.call = None;
             return;
         };
+        hook.rings = false;
         hook.asked = Asked {
             call: Some(answer.call.clone()),
             version: answer.directive.version,
@@ -240,8 +294,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 asked: hook.asked.clone(),
                 said: Said::Waits,
             };
-            let found =
-                async move { doors.newer(&connector, &asking, WATCHED_FOR).await.ok().flatten() };
+            let found = async move {
+                loop {
+                    match doors.newer(&connector, &asking, WATCHED_FOR).await {
+                        Ok(found) => return found,
+                        // The call's node cannot be asked now; the caller has been told what to do.
+                        Err(_) => sleep(WATCHED_AGAIN).await,
+                    }
+                }
+            };
             Box::pin(found) as Watch
         });
         self.call = Some(hook);

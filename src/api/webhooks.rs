@@ -41,6 +41,7 @@ use crate::api::error::ApiError;
 use crate::api::error::json;
 use crate::api::intake::Intake;
 use crate::api::webhook_socket;
+use crate::api::webhook_socket::Sockets;
 use crate::model::digits::Key;
 use crate::model::time::Timestamp;
 use crate::platform::webhook::Asked;
@@ -92,6 +93,7 @@ pub struct Login(pub Zeroizing<String>);
 pub(crate) struct Doors {
     pub(crate) parts: WebhookParts,
     pub(crate) places: Arc<Semaphore>,
+    pub(crate) sockets: Sockets,
     /// Stands in for a connector that is not there: whoever guesses names learns nothing from the time.
     nobody: Option<Keys>,
 }
@@ -108,7 +110,7 @@ pub fn routes(parts: WebhookParts) -> Router {
         .route("/v1/jambonz/{connector}", post(from_jambonz).get(socket))
         .route("/v1/jambonz/{connector}/{step}", post(from_jambonz))
         .route("/v1/prompts/{file}", get(recording))
-        .with_state(Arc::new(Doors { parts, places, nobody }))
+        .with_state(Arc::new(Doors { parts, places, sockets: Sockets::default(), nobody }))
 }
 
 /// The names in a path.

@@ -4,7 +4,6 @@
 mod asterisk;
 mod audiohook;
 mod checkpoints;
-mod genesys;
 pub mod genesys;
 mod grpc;
 mod nodes;
@@ -16,6 +15,7 @@ mod reception;
 mod shared;
 mod sip;
 mod stopping;
+mod telephony;
 mod webhooks;
 
 use std::net::SocketAddr;
@@ -60,6 +60,7 @@ use crate::app::shared::link;
 use crate::app::shared::live_state;
 use crate::app::shared::sessions_health;
 use crate::app::sip::listeners;
+use crate::app::telephony::listeners;
 use crate::app::webhooks::webhook_routes;
 use crate::cluster;
 use crate::cluster::Host;
@@ -81,12 +82,9 @@ use crate::model::time::Timestamp;
 use crate::outbox::Outbox;
 use crate::outbox::Parts;
 use crate::pin::links::Links;
-use crate::platform::Entry;
 use crate::platform::asterisk::Asterisks;
 use crate::platform::audiohook::AudioHooks;
 use crate::platform::http::Platforms;
-use crate::platform::http::Rules;
-use crate::platform::sip;
 use crate::platform::sip::listener::Gauge;
 use crate::push::Desk as Desktop;
 use crate::push::Doorkeeper;
@@ -233,19 +231,16 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         alarms: alarms(guard, Arc::clone(&desk), clock),
         elsewhere,
         counted: counted(&desk),
-        pages: web::pages()
-            .merge(outbound)
-            .merge(maintenance)
-            .merge(genesys)
-            .merge(ari)
-            .merge(webhooks),
-        pages: web::pages().merge(outbound).merge(maintenance).merge(genesys).merge(ari),
-        pages: web::pages().merge(outbound).merge(maintenance).merge(webhooks),
-        pages: web::pages().merge(outbound).merge(maintenance).merge(hooked),
         pages: web::pages(&config.http.frame_ancestors)
             .merge(outbound)
             .merge(maintenance)
-            .merge(genesys),
+            .merge(hooked)
+            .merge(genesys)
+            .merge(ari)
+            .merge(genesys)
+            .merge(ari)
+            .merge(hooked)
+            .merge(webhooks),
     };
     archive(&prepared, &*state.records).await?;
     grpc::serve(door, &state, (&state.clock, &tasks, &stops))?;
@@ -448,27 +443,4 @@ async fn tokens(
 pub fn token_rules(config: &Config) -> TokenRules {
     let auth = &config.auth;
     TokenRules { issuer: auth.issuer.clone(), audience: auth.audience.clone(), leeway: auth.leeway }
-}
-
-/// What an arrival means.
-fn rules(config: &Config) -> Rules {
-    Rules {
-        trunks: config.sip.trunks.clone(),
-        queues: config.queues.clone(),
-        queue_uri: config.sip.queue_uri.to_string(),
-        handed_over_max: config.sip.handed_over_max,
-    }
-}
-
-/// Platforms that report by HTTP, believed as their trunks are.
-fn platforms(
-    config: &Config,
-    reception: &Arc<Reception>,
-    clock: Clock,
-    tasks: &TaskTracker,
-    stops: &Stops,
-) -> Platforms {
-    let rules = rules(config);
-    let entry = Arc::clone(reception) as Arc<dyn Entry>;
-    Platforms::new(entry, rules, clock, tasks.clone(), stops.drain.clone())
 }

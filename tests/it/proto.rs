@@ -198,6 +198,7 @@ fn contract_10_every_route_is_described_and_answers_so() {
         "src/api/outbound.rs",
         "src/api/pins.rs",
         "src/api/pin_public.rs",
+        "src/api/webhooks.rs",
         "src/web/mod.rs",
     ];
     let served: BTreeSet<_> =
