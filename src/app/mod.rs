@@ -15,7 +15,6 @@ mod reception;
 mod shared;
 mod sip;
 mod stopping;
-mod telephony;
 mod webhooks;
 
 use std::net::SocketAddr;
@@ -60,7 +59,6 @@ use crate::app::shared::link;
 use crate::app::shared::live_state;
 use crate::app::shared::sessions_health;
 use crate::app::sip::listeners;
-use crate::app::telephony::listeners;
 use crate::app::webhooks::webhook_routes;
 use crate::cluster;
 use crate::cluster::Host;
@@ -237,9 +235,6 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
             .merge(hooked)
             .merge(genesys)
             .merge(ari)
-            .merge(genesys)
-            .merge(ari)
-            .merge(hooked)
             .merge(webhooks),
     };
     archive(&prepared, &*state.records).await?;
