@@ -85,6 +85,14 @@ fn describe() {
         ("countersign_shed_total", "Work turned away, by reason"),
         ("countersign_digits_total", "Keys pressed, by the way they were signalled"),
         ("countersign_call_events_total", "Call events over HTTP, by what came of them"),
+        ("countersign_ari_requests_total", "Requests to Asterisks, by what came of them"),
+        ("countersign_ari_disconnects_total", "Connections to Asterisks that broke"),
+        (
+            "countersign_ari_reconciled_total",
+            "Times that an Asterisk was back with callers waiting",
+        ),
+        ("countersign_ari_late_keys_total", "Keys of Asterisks that came too late to count"),
+        ("countersign_ari_unplayed_total", "Phrases that an Asterisk could not play"),
         ("countersign_lockouts_total", "Accounts blocked after failed calls"),
         (
             "countersign_resets_required_total",
@@ -109,6 +117,7 @@ fn describe() {
     describe_gauge!("countersign_active_calls", "Calls that are alive on this node");
     describe_gauge!("countersign_audiohook_sessions", "Sessions of the Audio Connector");
     describe_gauge!("countersign_desktops", "Desktops that are connected");
+    describe_gauge!("countersign_ari_connections", "Asterisks that are connected");
     describe_histogram!(
         "countersign_push_seconds",
         Unit::Seconds,

@@ -59,7 +59,6 @@ use crate::app::shared::link;
 use crate::app::shared::live_state;
 use crate::app::shared::sessions_health;
 use crate::app::sip::listeners;
-use crate::app::telephony::listeners;
 use crate::app::webhooks::webhook_routes;
 use crate::cluster;
 use crate::cluster::Host;

@@ -456,6 +456,32 @@ fn d06_of_two_nodes_with_one_application_the_other_goes_on_with_the_callers() {
 }
 
 #[test]
+fn contract_13_the_guide_shows_configuration_that_is_taken() {
+    let guide = include_str!("../../docs/asterisk.md");
+    let blocks: Vec<_> = guide.split("```toml\n").skip(1).collect();
+    assert_eq!(blocks.len(), 2, "one for each mode");
+    for block in blocks {
+        let text = block.split("```").next().expect("it ends");
+        let config = countersign::config::parse("guide.toml", text);
+        assert!(config.is_ok_and(|config| config.asterisk.is_some()), "{text}");
+    }
+    for name in ["CLASS", "AUTHENTICATION", "CALL", "QUEUE"] {
+        assert!(guide.contains(&format!("| `COUNTERSIGN_{name}` |")), "{name} is explained");
+    }
+}
+
+#[test]
+fn contract_9_the_phrases_are_written_as_asterisk_plays_them() {
+    let daemon = daemon("", CUSTOMERS);
+    let folder = daemon.path("sounds/countersign");
+    let said = daemon.run(&["prompts", "export", &folder.display().to_string(), "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&said).expect("JSON")["files"], 26);
+    let sound = std::fs::read(folder.join("pin.position.3.ulaw")).expect("a file");
+    // µ-law at 8000 Hz: a second is 8000 bytes.
+    assert!((6_400..=48_000).contains(&sound.len()) && sound.len() % 160 == 0, "{}", sound.len());
+}
+
+#[test]
 fn b17_a_hundred_calls_at_once_over_one_websocket() {
     let count = 100;
     let house = House::new(Mode::Outbound, CUSTOMERS);

@@ -64,6 +64,10 @@ impl Platform for AriInbound {
     fn line_breaks(&self, _: &mut dyn Caller) {
         breaks(&self.0);
     }
+
+    fn tells_the_end() -> bool {
+        false
+    }
 }
 
 impl Platform for AriOutbound {
@@ -83,6 +87,10 @@ impl Platform for AriOutbound {
 
     fn line_breaks(&self, _: &mut dyn Caller) {
         breaks(&self.0);
+    }
+
+    fn tells_the_end() -> bool {
+        false
     }
 }
 
