@@ -258,7 +258,7 @@ fn contract_10_health_follows_readiness_and_streams_end_with_the_daemon() {
 #[test]
 fn contract_2_without_an_address_of_its_own_a_second_daemon_goes_without_grpc() {
     // Whoever holds the default address: another daemon, or this test.
-    let _held = TcpListener::bind("127.0.0.1:50051");
+    let _held = poll("the default address is free", || TcpListener::bind("127.0.0.1:50051").ok());
     let daemon = Daemon::with("[log]\nlevel = \"info\"\n", CUSTOMERS);
     let base = fs::read_to_string(daemon.path("base.toml")).expect("the file");
     let without = base.replace("[grpc]\n            listen = \"127.0.0.1:0\"", "");
@@ -323,7 +323,7 @@ fn d02_with_a_certificate_the_port_speaks_tls_alone() {
     let answer = client.one(delivered(&http, "c-1")).expect("taken");
     assert_eq!(directive(&answer).r#do, "collect_digit");
     let plain = Client::new(&daemon).one(delivered(&http, "c-2")).expect_err("no plain text");
-    assert_eq!(plain.code(), Code::Unavailable);
+    assert!(matches!(plain.code(), Code::Unavailable | Code::Internal), "{plain}");
     daemon.kill9();
     fs::write(&files.key, "no key").expect("written");
     let refused = daemon.command(&["serve"]).output().expect("the program runs");
