@@ -484,14 +484,21 @@ fn contract_9_the_phrases_are_written_as_asterisk_plays_them() {
 #[test]
 fn b17_a_hundred_calls_at_once_over_one_websocket() {
     let count = 100;
-    let house = House::new(Mode::Outbound, CUSTOMERS);
+    let number = |nth: u64| format!("+442079461{nth:03}");
+    let rows = (0..count).map(|nth| format!("{nth},{},{PIN}\n", number(nth)));
+    let customers = format!("customer_id,numbers,pin\n{}", rows.collect::<String>());
+    // All of them key at the same moment, which people do not.
+    let settings = format!("{OFFICE}{CHEAP_PINS}queue = 512\n{}", section("mode = \"outbound\""));
+    let daemon = Daemon::with(&settings, &customers);
+    let ari = Ari::outbound(daemon.http);
+    ari.connected();
+    let house = House { daemon, ari };
     let begun = Instant::now();
     thread::scope(|calls| {
         let (house, keys) = (&house, &keys);
         for nth in 0..count {
             calls.spawn(move || {
-                let ani = if nth % 2 == 0 { "+442079460001" } else { "+442079460002" };
-                let how = Rings { ani: Some(ani.to_owned()), intent: None };
+                let how = Rings { ani: Some(number(nth)), intent: None };
                 let mut phone = Phone::rings_only(&house.ari, &how);
                 assert_eq!(keys(&mut phone, PIN), (2, Notices::Routed));
                 assert_eq!(house.told(&phone), ("verified_number".into(), "authenticated".into()));
