@@ -136,7 +136,7 @@ impl Call {
             2 => Some(if nth.is_multiple_of(2) { "held" } else { "retrieved" }.to_owned()),
             _ => None,
         };
-        (2..EVENTS - 1).filter_map(noted).collect()
+        ["call delivered".to_owned()].into_iter().chain((2..EVENTS - 1).filter_map(noted)).collect()
     }
 }
 
@@ -155,12 +155,12 @@ impl Calls {
 
     /// The next event of the call whose turn it is.
     fn next(&mut self) -> Option<Value> {
-        while self.live.len() < CALLS && self.plan.begins() {
-            self.begun += 1;
-            let name = format!("{}-{}", self.worker, self.begun);
-            self.live.push_back(Call { name, next: 0 });
-        }
         loop {
+            while self.live.len() < CALLS && self.plan.begins() {
+                self.begun += 1;
+                let name = format!("{}-{}", self.worker, self.begun);
+                self.live.push_back(Call { name, next: 0 });
+            }
             let mut call = self.live.pop_front()?;
             if let Some(event) = call.next() {
                 self.live.push_back(call);
