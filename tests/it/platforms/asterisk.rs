@@ -40,6 +40,11 @@ pub(crate) struct AriInbound(Ari);
 pub(crate) struct AriOutbound(Ari);
 
 impl Platform for AriInbound {
+    /// A channel that is back in the dialplan is no longer the application's.
+    fn tells_the_end() -> bool {
+        false
+    }
+
     fn settings() -> String {
         let listener = Ari::free_port();
         let port = listener.local_addr().expect("an address").port();
@@ -71,6 +76,11 @@ impl Platform for AriInbound {
 }
 
 impl Platform for AriOutbound {
+    /// A channel that is back in the dialplan is no longer the application's.
+    fn tells_the_end() -> bool {
+        false
+    }
+
     fn settings() -> String {
         section("mode = \"outbound\"")
     }
