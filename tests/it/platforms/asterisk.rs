@@ -69,10 +69,6 @@ impl Platform for AriInbound {
     fn line_breaks(&self, _: &mut dyn Caller) {
         breaks(&self.0);
     }
-
-    fn tells_the_end() -> bool {
-        false
-    }
 }
 
 impl Platform for AriOutbound {
@@ -97,10 +93,6 @@ impl Platform for AriOutbound {
 
     fn line_breaks(&self, _: &mut dyn Caller) {
         breaks(&self.0);
-    }
-
-    fn tells_the_end() -> bool {
-        false
     }
 }
 
