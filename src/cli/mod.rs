@@ -101,9 +101,9 @@ impl Cli {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let status = runtime.block_on(async {
             match command {
-                Command::Serve => serve::run(&common).await,
-                Command::Demo(args) => demo::run(&common, args).await,
-                Command::Check => check::run(&common).await,
+                Command::Serve => Box::pin(serve::run(&common)).await,
+                Command::Demo(args) => Box::pin(demo::run(&common, args)).await,
+                Command::Check => Box::pin(check::run(&common)).await,
                 Command::Call(args) => {
                     let prompts = crate::prompts::load(&config(&common)?)?;
                     call::run(args, &prompts, common.json).await

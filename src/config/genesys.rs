@@ -82,29 +82,28 @@ pub(crate) fn read(mut table: Table<'_>) -> Genesys {
         table.complain("users", "and queues are more than 1000 topics", "name queues alone");
     }
     let named = client_id.is_some() || secret.is_some() || api_url.is_some();
-    let cloud = match (api_url, login_url, client_id, secret) {
-        (Some(api_url), Some(login_url), Some(client_id), Some(client_secret_file)) => {
-            Some(Cloud {
-                api_url,
-                login_url,
-                client_id,
-                client_secret_file,
-                users,
-                queues,
-                agents,
-                timeout,
-                silence,
-            })
+    let cloud = if let (Some(api_url), Some(login_url), Some(client_id), Some(client_secret_file)) =
+        (api_url, login_url, client_id, secret)
+    {
+        Some(Cloud {
+            api_url,
+            login_url,
+            client_id,
+            client_secret_file,
+            users,
+            queues,
+            agents,
+            timeout,
+            silence,
+        })
+    } else {
+        if named {
+            table.complain_here(
+                "names the platform's API only in part",
+                "set region (or api_url and login_url), client_id and client_secret_file",
+            );
         }
-        _ => {
-            if named {
-                table.complain_here(
-                    "names the platform's API only in part",
-                    "set region (or api_url and login_url), client_id and client_secret_file",
-                );
-            }
-            None
-        }
+        None
     };
     table.end();
     Genesys { trunk, action_key_file, cloud }

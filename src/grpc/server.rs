@@ -112,7 +112,7 @@ impl Grpc {
         let Self { router, stop } = self;
         let stopped = stop.clone();
         let serving = router.serve_with_incoming_shutdown(incoming(listener), async move {
-            stopped.cancelled().await
+            stopped.cancelled().await;
         });
         let patience = async {
             stop.cancelled().await;

@@ -46,7 +46,10 @@ pub(crate) fn user_to_user(header: &str) -> Option<String> {
         .step_by(2)
         .map(|at| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
         .collect();
-    String::from_utf8(bytes?).ok()
+    let bytes = bytes?;
+    // Some trunks leave ISDN's protocol discriminator in front (RFC 7433 §4.1: IA5 characters).
+    let text = bytes.strip_prefix(&[0x04]).unwrap_or(&bytes);
+    String::from_utf8(text.to_vec()).ok()
 }
 
 /// `verstat` as a parameter of an address's user part, or of the address.

@@ -1,4 +1,4 @@
-//! Genesys AudioHook, protocol version 2, as plain values: what a client says, and what it is told.
+//! Genesys `AudioHook`, protocol version 2, as plain values: what a client says, and what it is told.
 //!
 //! Fields and types that we do not know are passed over, empty texts and null UUIDs are values like any
 //! other: an integration must not stop because its platform learnt a new word.

@@ -390,6 +390,7 @@ mod tests {
         Within::Key(Key::from_char('7').expect("a key"))
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as an event says it")]
     fn at(ms: u64) -> Option<Timestamp> {
         Some(Timestamp(ms))
     }

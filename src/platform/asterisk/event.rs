@@ -102,14 +102,14 @@ mod tests {
         let args = ["dnis=+448001234", "queue=cards", "trunk=office", "x"].map(str::to_owned);
         let arrival = arrival(&channel(), &args, Found::default(), None);
         assert_eq!(arrival.dnis.as_deref(), Some("+448001234"));
-        assert_eq!(arrival.queue.as_ref().map(|queue| queue.as_str()), Some("cards"));
+        assert_eq!(arrival.queue.as_ref().map(crate::model::ids::QueueName::as_str), Some("cards"));
         assert_eq!(arrival.trunk, None);
     }
 
     #[test]
     fn b04_the_handle_comes_as_it_is_or_in_user_to_user() {
         let handle = "0123456789abcdef0123456789abcdef";
-        let hex: String = handle.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex = crate::model::ids::hex(handle.as_bytes());
         for found in [
             Found { intent: Some(handle.into()), ..Found::default() },
             Found { user_to_user: Some(format!("{hex};encoding=hex")), ..Found::default() },

@@ -185,9 +185,9 @@ impl Resumed {
 type Wishes = (mpsc::Receiver<Wished>, Arc<OnceLock<CallHandle>>);
 
 fn leg(server: &Server) -> (AriLeg, Wishes) {
-    let (wishes, wished) = mpsc::channel(WISHES_LEN);
+    let (sender, wished) = mpsc::channel(WISHES_LEN);
     let call = Arc::new(OnceLock::new());
-    let leg = AriLeg { wishes, call: Arc::clone(&call), server: server.name().to_owned() };
+    let leg = AriLeg { wishes: sender, call: Arc::clone(&call), server: server.name().to_owned() };
     (leg, (wished, call))
 }
 

@@ -88,7 +88,7 @@ async fn channels(server: &Server, generation: u64) -> Option<Vec<String>> {
                 }
             }
             Err(error) => {
-                warn!(asterisk = %server.name(), %error, "Asterisk's channels are not known")
+                warn!(asterisk = %server.name(), %error, "Asterisk's channels are not known");
             }
         }
         sleep(PAUSE).await;

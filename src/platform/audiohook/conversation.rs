@@ -90,7 +90,7 @@ impl Conversation {
         self.begun(call);
         {
             let mut known = self.known();
-            known.outputs.class = progress.class.map(|class| class.word());
+            known.outputs.class = progress.class.map(crate::model::caller::CallerClass::word);
             known.outputs.authentication = Some(progress.authentication.word());
         }
         self.mouth().wishes = None;
@@ -213,7 +213,7 @@ impl Leg for AudioHookLeg {
         known.media = view.media;
         known.outputs = Outputs {
             call: view.id.to_string(),
-            class: view.class.map(|class| class.word()),
+            class: view.class.map(crate::model::caller::CallerClass::word),
             authentication: Some(view.authentication.word()),
             customer: view.customer.as_ref().map(|customer| customer.id.to_string()),
         };

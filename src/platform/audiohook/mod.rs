@@ -1,4 +1,4 @@
-//! Genesys Cloud's Audio Connector: AudioHook version 2, where Genesys connects to us and forks a caller's
+//! Genesys Cloud's Audio Connector: `AudioHook` version 2, where Genesys connects to us and forks a caller's
 //! sound and keys while its flow waits.
 //!
 //! ```text
@@ -219,20 +219,20 @@ impl AudioHooks {
 
     fn verify(&self, connector: Option<&Connector>, request: &Request) -> Result<Verified, Why> {
         let headers = request.headers();
-        let header =
-            |name: &str| headers.get_all(name).iter().map(|value| value.as_bytes()).collect();
+        let header = |name: &str| {
+            headers.get_all(name).iter().map(axum::http::HeaderValue::as_bytes).collect()
+        };
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
         let handshake = Handshake { target, header: &header, now: self.clock.wall() };
-        let keys = match connector {
-            Some(Connector { api_key, secret, .. }) => Keys {
+        let keys = if let Some(Connector { api_key, secret, .. }) = connector {
+            Keys {
                 api_key: api_key.as_bytes(),
                 secret: secret.as_ref().map(|secret| secret.as_slice()),
                 known: true,
-            },
-            None => {
-                let secret = &self.nobodys_secret[..];
-                Keys { api_key: secret, secret: Some(secret), known: false }
             }
+        } else {
+            let secret = &self.nobodys_secret[..];
+            Keys { api_key: secret, secret: Some(secret), known: false }
         };
         signature::verify(&handshake, &keys)
     }

@@ -1,4 +1,4 @@
-//! One AudioHook session: `(message | wish | time) → messages and events`. Pure.
+//! One `AudioHook` session: `(message | wish | time) → messages and events`. Pure.
 //!
 //! ```text
 //!           open              disconnect                close

@@ -1,4 +1,4 @@
-//! One AudioHook socket: the loop that carries out what its session decides.
+//! One `AudioHook` socket: the loop that carries out what its session decides.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -59,9 +59,9 @@ pub(super) async fn attend(
     let ws = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     let gauge = metrics::gauge!("countersign_audiohook_sessions");
     gauge.increment(1.0);
-    let (wishes, wished) = mpsc::channel(WISHES_LEN);
+    let (sender, wished) = mpsc::channel(WISHES_LEN);
     let session = Session::new(who, hooks.clock.up());
-    let socket = Socket { ws, hooks, connector, session, wishes: Some(wishes), joined: None };
+    let socket = Socket { ws, hooks, connector, session, wishes: Some(sender), joined: None };
     socket.run(wished).await;
     gauge.decrement(1.0);
     drop(place);

@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::call::effect::Prompt;
 use crate::model::ids::TrunkName;
 use crate::model::time::Timestamp;
+use crate::platform::claims;
 use crate::wire::directive::Order;
 use crate::wire::events::CallAnswer;
 
@@ -139,7 +140,7 @@ impl Classify {
         let level =
             level.filter(|level| ["A", "B", "C", "diverted", "failed", "none"].contains(level));
         let handle = filled(self.intent.as_deref()).map(str::to_owned);
-        let handle = handle.or_else(|| filled(self.uui.as_deref()).and_then(in_uui));
+        let handle = handle.or_else(|| filled(self.uui.as_deref()).map(in_uui));
         let mut event = event(conversation, "delivered", "delivered", at);
         for (field, value) in [
             ("ani", filled(self.ani.as_deref()).and_then(user_part)),
@@ -236,7 +237,7 @@ impl Told {
                 Self {
                     result: "next",
                     ask: position.map_or("customer_number", |_| "pin_position"),
-                    position: position.map_or(0, |position| position.number()),
+                    position: position.map_or(0, crate::model::digits::Position::number),
                     prompt: prompt.id().to_owned(),
                     timeout_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX),
                     next: "collect",
@@ -321,21 +322,12 @@ fn user_part(address: &str) -> Option<String> {
     Some(user.to_owned()).filter(|user| !user.is_empty())
 }
 
-/// The handle in `User-to-User`: hexadecimal text (RFC 7433), with or without a protocol
-/// discriminator; some trunks pass it on as plain text.
-fn in_uui(uui: &str) -> Option<String> {
-    let hex = uui.split(';').next().unwrap_or_default().trim();
-    let bytes: Option<Vec<u8>> = (0..hex.len())
-        .step_by(2)
-        .map(|at| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-        .collect();
-    let text = bytes.and_then(|bytes| {
-        let bytes = bytes.strip_prefix(&[0x04]).unwrap_or(&bytes);
-        String::from_utf8(bytes.to_vec()).ok()
-    });
+/// The handle in `User-to-User`; some trunks pass it on as plain text.
+fn in_uui(uui: &str) -> String {
     // A handle is hexadecimal itself: what it decodes to is none.
-    let handle = text.filter(|text| text.bytes().all(|b| b.is_ascii_hexdigit()));
-    Some(handle.filter(|text| !text.is_empty()).unwrap_or_else(|| hex.to_owned()))
+    let handle = claims::user_to_user(uui)
+        .filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    handle.unwrap_or_else(|| uui.split(';').next().unwrap_or_default().trim().to_owned())
 }
 
 #[cfg(test)]
@@ -368,7 +360,7 @@ mod tests {
     #[test]
     fn contract_8_what_a_flow_knows_of_its_caller_begins_a_call() {
         let handle = "0123456789abcdef0123456789abcdef";
-        let uui: String = handle.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let uui = crate::model::ids::hex(handle.as_bytes());
         for uui in [format!("{uui};encoding=hex"), format!("04{uui}"), handle.to_owned()] {
             let flow = json!({
                 "conversationId": CONVERSATION, "ani": "tel:+442079460001", "uui": uui,

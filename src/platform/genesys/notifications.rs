@@ -232,12 +232,12 @@ impl Notifications {
         if topic.ends_with(".conversations.calls")
             && let Some(conversation) = Conversation::read(&frame["eventBody"])
         {
-            self.into_lane(conversation, lanes).await;
+            self.put_in_lane(conversation, lanes).await;
         }
         false
     }
 
-    async fn into_lane(&self, conversation: Conversation, lanes: &[mpsc::Sender<Conversation>]) {
+    async fn put_in_lane(&self, conversation: Conversation, lanes: &[mpsc::Sender<Conversation>]) {
         // Most conversations of a queue may be none of ours.
         if !self.parts.calls.has(&conversation.id) {
             return;
@@ -260,7 +260,7 @@ impl Notifications {
                 match self.parts.client.ask(Method::GET, &path, None).await {
                     Ok(body) => {
                         if let Some(conversation) = Conversation::read(&body) {
-                            self.into_lane(conversation, lanes).await;
+                            self.put_in_lane(conversation, lanes).await;
                         }
                         return;
                     }

@@ -35,7 +35,8 @@ pub async fn connect(uri: &str) -> Result<Socket, Fault> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let secure = url.scheme() == "wss";
     let loopback = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-    if !secure && !(url.scheme() == "ws" && loopback) {
+    let plain_here = url.scheme() == "ws" && loopback;
+    if !(secure || plain_here) {
         return Err(down("a connectUri that is not encrypted"));
     }
     let port = url.port().unwrap_or(if secure { 443 } else { 80 });

@@ -112,7 +112,7 @@ impl Line {
     /// Has the other way to the caller do something, where there is one.
     pub(super) fn through(&self, what: impl FnOnce(&mut dyn Leg)) -> bool {
         let mut mouth = self.mouth.lock().unwrap_or_else(PoisonError::into_inner);
-        mouth.as_deref_mut().map(|leg| what(leg)).is_some()
+        mouth.as_deref_mut().map(what).is_some()
     }
 
     pub(super) fn wants(&self, asked: Option<u64>) -> bool {

@@ -319,7 +319,7 @@ mod tests {
             assert_eq!(begins(&json!({ header: "<sip:x@h>" }))["attestation"], "diverted");
         }
         let handle = "0123456789abcdef0123456789abcdef";
-        let uui: String = handle.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let uui = crate::model::ids::hex(handle.as_bytes());
         for headers in [
             json!({ "X-Countersign-Intent": handle }),
             json!({ "User-To-User": format!("{uui};encoding=hex") }),

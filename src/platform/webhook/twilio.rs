@@ -1,4 +1,4 @@
-//! Twilio, and Telnyx's TeXML, which is made like it: form fields in, TwiML out. Pure.
+//! Twilio, and Telnyx's `TeXML`, which is made like it: form fields in, `TwiML` out. Pure.
 
 use std::borrow::Cow;
 
@@ -181,15 +181,14 @@ impl Script {
     fn dial(&mut self, to: &str, action: &str, answer: &CallAnswer) {
         let attributes = [("answerOnBridge", "true"), ("action", action), ("method", "POST")];
         self.open("Dial", &attributes);
-        match to.strip_prefix("tel:") {
-            Some(number) => self.leaf("Number", &[], number),
-            None => {
-                let separator = if to.contains('?') { '&' } else { '?' };
-                let (uui, call) = (user_to_user(answer), answer.call.as_str());
-                let uui = uui.replace(';', "%3B").replace("=hex", "%3Dhex");
-                let uri = format!("{to}{separator}User-to-User={uui}&X-Countersign-Call={call}");
-                self.leaf("Sip", &[], &uri);
-            }
+        if let Some(number) = to.strip_prefix("tel:") {
+            self.leaf("Number", &[], number)
+        } else {
+            let separator = if to.contains('?') { '&' } else { '?' };
+            let (uui, call) = (user_to_user(answer), answer.call.as_str());
+            let uui = uui.replace(';', "%3B").replace("=hex", "%3Dhex");
+            let uri = format!("{to}{separator}User-to-User={uui}&X-Countersign-Call={call}");
+            self.leaf("Sip", &[], &uri);
         }
         self.close("Dial");
     }
@@ -246,7 +245,7 @@ mod tests {
             })
         );
         let handle = "0123456789abcdef0123456789abcdef";
-        let uui: String = handle.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let uui = crate::model::ids::hex(handle.as_bytes());
         for more in [
             format!("&SipHeader_X-Countersign-Intent={handle}"),
             format!("&SipHeader_User-to-User={uui}%3Bencoding%3Dhex"),
