@@ -59,3 +59,4 @@ mod sip_messages;
 mod smtp_server;
 mod systemd;
 mod walkthrough;
+mod webhooks;

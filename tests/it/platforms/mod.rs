@@ -6,10 +6,14 @@ pub(crate) mod audiohook;
 pub(crate) mod genesys_actions;
 mod grpc;
 mod http;
+pub(crate) mod jambonz_http;
+pub(crate) mod jambonz_ws;
+pub(crate) mod script;
 mod scripts;
 mod secrets;
 mod sip;
 mod stories;
+pub(crate) mod twilio;
 
 use crate::harness::Daemon;
 

@@ -6,8 +6,11 @@ use crate::platforms::audiohook::Genesys as AudioHook;
 use crate::platforms::genesys_actions::Architect;
 use crate::platforms::grpc::Grpc;
 use crate::platforms::http::Http;
+use crate::platforms::jambonz_http::JambonzHttp;
+use crate::platforms::jambonz_ws::JambonzWs;
 use crate::platforms::scripts;
 use crate::platforms::sip::Sip;
+use crate::platforms::twilio::Twilio;
 
 #[test]
 fn d02_b01_b04_b05_sip_every_class_has_its_way_and_its_trail() {
@@ -142,4 +145,64 @@ fn d05_c51_ari_outbound_a_caller_may_leave_in_every_state() {
 #[test]
 fn d02_c51_ari_outbound_a_break_voids_the_entry_and_counts_nothing() {
     scripts::line_breaks::<AriOutbound>();
+}
+
+#[test]
+fn d02_b01_b04_b05_twilio_every_class_has_its_way_and_its_trail() {
+    scripts::classes::<Twilio>();
+}
+
+#[test]
+fn d04_c33_c34_x03_twilio_right_and_wrong_keys() {
+    scripts::pins::<Twilio>();
+}
+
+#[test]
+fn d05_c51_twilio_a_caller_may_leave_in_every_state() {
+    scripts::hang_ups::<Twilio>();
+}
+
+#[test]
+fn d02_c51_twilio_a_break_voids_the_entry_and_counts_nothing() {
+    scripts::line_breaks::<Twilio>();
+}
+
+#[test]
+fn d02_b01_b04_b05_jambonz_http_every_class_has_its_way_and_its_trail() {
+    scripts::classes::<JambonzHttp>();
+}
+
+#[test]
+fn d04_c33_c34_x03_jambonz_http_right_and_wrong_keys() {
+    scripts::pins::<JambonzHttp>();
+}
+
+#[test]
+fn d05_c51_jambonz_http_a_caller_may_leave_in_every_state() {
+    scripts::hang_ups::<JambonzHttp>();
+}
+
+#[test]
+fn d02_c51_jambonz_http_a_break_voids_the_entry_and_counts_nothing() {
+    scripts::line_breaks::<JambonzHttp>();
+}
+
+#[test]
+fn d02_b01_b04_b05_jambonz_socket_every_class_has_its_way_and_its_trail() {
+    scripts::classes::<JambonzWs>();
+}
+
+#[test]
+fn d04_c33_c34_x03_jambonz_socket_right_and_wrong_keys() {
+    scripts::pins::<JambonzWs>();
+}
+
+#[test]
+fn d05_c51_jambonz_socket_a_caller_may_leave_in_every_state() {
+    scripts::hang_ups::<JambonzWs>();
+}
+
+#[test]
+fn d02_c51_jambonz_socket_a_break_voids_the_entry_and_counts_nothing() {
+    scripts::line_breaks::<JambonzWs>();
 }
