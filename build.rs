@@ -1,4 +1,5 @@
 //! Compiles `proto/countersign/v1` without a system protoc, for the daemon alone.
+#![expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
 
 #[cfg(not(feature = "daemon"))]
 fn main() {

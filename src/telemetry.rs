@@ -66,11 +66,12 @@ fn begin_at_zero() {
     for result in ["correct", "incorrect", "unavailable"] {
         counter!("countersign_pin_verifications_total", "result" => result).increment(0);
     }
-    for via in ["rfc4733", "info", "inband", "http", "ari"] {
+    for via in ["rfc4733", "info", "inband", "http", "audiohook", "ari"] {
         counter!("countersign_digits_total", "via" => via).increment(0);
     }
     gauge!("countersign_active_calls").set(0.0);
     gauge!("countersign_desktops").set(0.0);
+    gauge!("countersign_audiohook_sessions").set(0.0);
 }
 
 fn describe() {
@@ -84,6 +85,14 @@ fn describe() {
         ("countersign_shed_total", "Work turned away, by reason"),
         ("countersign_digits_total", "Keys pressed, by the way they were signalled"),
         ("countersign_call_events_total", "Call events over HTTP, by what came of them"),
+        ("countersign_ari_requests_total", "Requests to Asterisks, by what came of them"),
+        ("countersign_ari_disconnects_total", "Connections to Asterisks that broke"),
+        (
+            "countersign_ari_reconciled_total",
+            "Times that an Asterisk was back with callers waiting",
+        ),
+        ("countersign_ari_late_keys_total", "Keys of Asterisks that came too late to count"),
+        ("countersign_ari_unplayed_total", "Phrases that an Asterisk could not play"),
         ("countersign_lockouts_total", "Accounts blocked after failed calls"),
         (
             "countersign_resets_required_total",
@@ -94,6 +103,10 @@ fn describe() {
             "Accounts whose challenges are left unanswered too often",
         ),
         ("countersign_intents_refused_total", "App intents that were not accepted, by reason"),
+        (
+            "countersign_audiohook_refused_total",
+            "Handshakes of the Audio Connector that were refused, by reason",
+        ),
         ("countersign_node_questions_total", "Questions to other nodes, by what came of them"),
         ("countersign_node_connections_refused_total", "Connections by what is no node of ours"),
         ("countersign_desktop_conflated_total", "States a slow desktop was spared"),
@@ -102,7 +115,9 @@ fn describe() {
     }
     begin_at_zero();
     describe_gauge!("countersign_active_calls", "Calls that are alive on this node");
+    describe_gauge!("countersign_audiohook_sessions", "Sessions of the Audio Connector");
     describe_gauge!("countersign_desktops", "Desktops that are connected");
+    describe_gauge!("countersign_ari_connections", "Asterisks that are connected");
     describe_histogram!(
         "countersign_push_seconds",
         Unit::Seconds,

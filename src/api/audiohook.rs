@@ -18,6 +18,7 @@ use crate::api::pin_public::forwarded;
 use crate::api::server::Peer;
 use crate::platform::audiohook::AudioHooks;
 use crate::platform::audiohook::NoSession;
+use crate::push::socket::NoUpgrade;
 
 /// What the route needs.
 #[derive(Clone)]
@@ -44,7 +45,9 @@ async fn connect(
     let upgraded = parts.hooks.upgrade(&connector, behind.unwrap_or(peer), request).await;
     upgraded.unwrap_or_else(|why| {
         let (status, code) = match why {
-            NoSession::NotWebSocket => (StatusCode::UPGRADE_REQUIRED, "websocket_required"),
+            NoSession::NotWebSocket => {
+                return ApiError::from(NoUpgrade::NotWebSocket).into_response();
+            }
             NoSession::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             NoSession::Full => (StatusCode::SERVICE_UNAVAILABLE, "too_many_sessions"),
             NoSession::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),

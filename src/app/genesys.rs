@@ -47,19 +47,25 @@ pub(super) fn routes(
 ) -> anyhow::Result<axum::Router> {
     let genesys = &config.genesys;
     let intake = Intake::new(Arc::clone(platforms), elsewhere.clone());
-    let key = genesys.action_key_file.as_deref().map(secret).transpose();
-    let key = key.context("genesys.action_key_file")?;
+    let key = action_key(config)?;
     if let Some(cloud) = &genesys.cloud {
         follow(cloud, &intake, hub, around)?;
     }
     Ok(crate::api::genesys::routes(ActionParts {
         intake,
         tokens: Arc::clone(tokens) as Arc<dyn Doorkeeper>,
-        key: key.as_ref().map(ActionKey::new),
+        key,
         trunk: genesys.trunk.clone(),
         customer: customer_of(hub),
         clock: Arc::clone(around.0),
     }))
+}
+
+/// What data actions sign in with, where they do.
+fn action_key(config: &Config) -> anyhow::Result<Option<ActionKey>> {
+    let file = config.genesys.action_key_file.as_deref();
+    let key = file.map(secret).transpose().context("genesys.action_key_file")?;
+    Ok(key.as_ref().map(ActionKey::new))
 }
 
 /// The platform's own API with its credentials.
@@ -153,8 +159,12 @@ fn secret(path: &Path) -> anyhow::Result<SecretText> {
     Ok(SecretText::new(text.to_owned()))
 }
 
-/// Whether the login service lets us in, for `countersign check`; `None`: no API is configured.
+/// Whether the key can be read and the login service lets us in, for `countersign check`; `None`: there
+/// is nothing to try.
 pub async fn reach(config: &Config) -> Option<anyhow::Result<()>> {
+    if let Err(error) = action_key(config) {
+        return Some(Err(error));
+    }
     let client = client(config.genesys.cloud.as_ref()?);
     Some(match client {
         Ok(client) => client.reach().await.map_err(Into::into),

@@ -232,9 +232,9 @@ pub async fn start(prepared: Prepared, stores: Stores) -> anyhow::Result<Running
         pages: web::pages(&config.http.frame_ancestors)
             .merge(outbound)
             .merge(maintenance)
+            .merge(hooked)
             .merge(genesys)
             .merge(ari)
-            .merge(hooked)
             .merge(webhooks),
     };
     archive(&prepared, &*state.records).await?;

@@ -10,6 +10,7 @@ use crate::cli::talk;
 use crate::config::Config;
 use crate::outbox::mail;
 use crate::outbox::mail::Unreached;
+use crate::platform::genesys::client::Fault;
 use crate::platform::sip::listener;
 
 /// Checks configuration, policies and prompts, opens the stores, and tries the listeners.
@@ -47,6 +48,11 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
             {
                 "serve would start, and callers of an Asterisk that is away would go on unchecked"
             }
+            (false, true)
+                if findings.iter().any(|finding| !finding.ok && finding.what == GENESYS) =>
+            {
+                "serve would start, and what Genesys Cloud is to be told would wait"
+            }
             (false, true) => "serve would start, and mails would wait",
             (false, false) => "serve would not start",
         });
@@ -57,6 +63,7 @@ pub async fn run(common: &Common) -> anyhow::Result<u8> {
 /// What does not keep `serve` from starting.
 const MAIL: &str = "mail";
 const ASTERISK: &str = "asterisk";
+const GENESYS: &str = "genesys";
 
 struct Finding {
     what: &'static str,
@@ -75,7 +82,7 @@ impl Finding {
 
     /// Whether `serve` starts with it.
     fn lets_start(&self) -> bool {
-        self.ok || self.what == MAIL || self.what == ASTERISK
+        self.ok || [MAIL, ASTERISK, GENESYS].contains(&self.what)
     }
 
     fn json(&self) -> serde_json::Value {
@@ -130,8 +137,10 @@ async fn asterisk(config: &Config) -> Vec<Finding> {
 /// The login service of Genesys Cloud: without it data actions go on, and attributes wait.
 async fn genesys(config: &Config) -> Option<Finding> {
     Some(match app::genesys::reach(config).await? {
-        Ok(()) => Finding::good("genesys", "the login service gives a token".to_owned()),
-        Err(error) => Finding::bad("genesys", format!("{error:#}")),
+        Ok(()) => Finding::good(GENESYS, "the login service gives a token".to_owned()),
+        Err(error) if error.is::<Fault>() => Finding::bad(GENESYS, error.to_string()),
+        // A file that cannot be used keeps the daemon from starting.
+        Err(error) => Finding::bad("[genesys]", format!("{error:#}")),
     })
 }
 

@@ -135,8 +135,8 @@ pub(crate) fn read(mut table: Table<'_>) -> Option<Asterisk> {
         mode,
         username,
         password_file: password_file.unwrap_or_default(),
-        app: table.parsed("app", "countersign".to_owned(), |text| app(text)),
-        sounds: table.parsed("sounds", "countersign/".to_owned(), |text| sounds(text)),
+        app: table.parsed("app", "countersign".to_owned(), app),
+        sounds: table.parsed("sounds", "countersign/".to_owned(), sounds),
         trunk: table.optional("trunk", |text| {
             text.parse()
                 .map_err(|_| complaint("is no name of a trunk", "name one of [sip.trunks.*]"))

@@ -109,7 +109,9 @@ fn escaped(name: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             path.push(char::from(byte));
         } else {
-            path.push_str(&format!("%{byte:02X}"));
+            let hex =
+                |half: u8| char::from_digit(half.into(), 16).unwrap_or('0').to_ascii_uppercase();
+            path.extend(['%', hex(byte >> 4), hex(byte & 15)]);
         }
     }
     path

@@ -39,9 +39,10 @@ impl Health {
         if !matches!(service, "" | SERVICE) {
             return ServingStatus::ServiceUnknown;
         }
-        match serving(&*self.readiness, self.draining.is_cancelled()).await {
-            true => ServingStatus::Serving,
-            false => ServingStatus::NotServing,
+        if serving(&*self.readiness, self.draining.is_cancelled()).await {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
         }
     }
 

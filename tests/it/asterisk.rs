@@ -456,16 +456,49 @@ fn d06_of_two_nodes_with_one_application_the_other_goes_on_with_the_callers() {
 }
 
 #[test]
+fn contract_13_the_guide_shows_configuration_that_is_taken() {
+    let guide = include_str!("../../docs/asterisk.md");
+    let blocks: Vec<_> = guide.split("```toml\n").skip(1).collect();
+    assert_eq!(blocks.len(), 2, "one for each mode");
+    for block in blocks {
+        let text = block.split("```").next().expect("it ends");
+        let config = countersign::config::parse("guide.toml", text);
+        assert!(config.is_ok_and(|config| config.asterisk.is_some()), "{text}");
+    }
+    for name in ["CLASS", "AUTHENTICATION", "CALL", "QUEUE"] {
+        assert!(guide.contains(&format!("| `COUNTERSIGN_{name}` |")), "{name} is explained");
+    }
+}
+
+#[test]
+fn contract_9_the_phrases_are_written_as_asterisk_plays_them() {
+    let daemon = daemon("", CUSTOMERS);
+    let folder = daemon.path("sounds/countersign");
+    let said = daemon.run(&["prompts", "export", &folder.display().to_string(), "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&said).expect("JSON")["files"], 26);
+    let sound = std::fs::read(folder.join("pin.position.3.ulaw")).expect("a file");
+    // µ-law at 8000 Hz: a second is 8000 bytes.
+    assert!((6_400..=48_000).contains(&sound.len()) && sound.len() % 160 == 0, "{}", sound.len());
+}
+
+#[test]
 fn b17_a_hundred_calls_at_once_over_one_websocket() {
     let count = 100;
-    let house = House::new(Mode::Outbound, CUSTOMERS);
+    let number = |nth: u64| format!("+442079461{nth:03}");
+    let rows = (0..count).map(|nth| format!("{nth},{},{PIN}\n", number(nth)));
+    let customers = format!("customer_id,numbers,pin\n{}", rows.collect::<String>());
+    // All of them key at the same moment, which people do not.
+    let settings = format!("{OFFICE}{CHEAP_PINS}queue = 512\n{}", section("mode = \"outbound\""));
+    let daemon = Daemon::with(&settings, &customers);
+    let ari = Ari::outbound(daemon.http);
+    ari.connected();
+    let house = House { daemon, ari };
     let begun = Instant::now();
     thread::scope(|calls| {
         let (house, keys) = (&house, &keys);
         for nth in 0..count {
             calls.spawn(move || {
-                let ani = if nth % 2 == 0 { "+442079460001" } else { "+442079460002" };
-                let how = Rings { ani: Some(ani.to_owned()), intent: None };
+                let how = Rings { ani: Some(number(nth)), intent: None };
                 let mut phone = Phone::rings_only(&house.ari, &how);
                 assert_eq!(keys(&mut phone, PIN), (2, Notices::Routed));
                 assert_eq!(house.told(&phone), ("verified_number".into(), "authenticated".into()));

@@ -1,6 +1,6 @@
 //! An Asterisk as far as ARI shows it, written from what a real one (22.10.1) was seen to do: the order of
 //! answers and events, what is lost and what is queued while nobody is connected, and no second StasisStart.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test may panic")]
+#![expect(clippy::expect_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;

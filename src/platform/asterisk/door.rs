@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::HeaderMap;
+use axum::http::HeaderValue;
 use axum::http::header;
 use axum::response::Response;
 use base64::Engine;
@@ -137,7 +138,7 @@ impl Door {
 
     /// Compared as digests of equal length, in constant time.
     fn is_known(&self, headers: &HeaderMap) -> bool {
-        let given = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
+        let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
         let given = given.and_then(|value| value.split_first_chunk::<6>());
         let decoded = given
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Basic "))

@@ -84,6 +84,18 @@ impl Conversation {
         self.known().outputs.call = id;
     }
 
+    /// A call that wants nothing of a socket any more.
+    pub(super) fn lets_go(&self, call: CallHandle) {
+        let progress = call.reached().borrow().progress;
+        self.begun(call);
+        {
+            let mut known = self.known();
+            known.outputs.class = progress.class.map(|class| class.word());
+            known.outputs.authentication = Some(progress.authentication.word());
+        }
+        self.mouth().wishes = None;
+    }
+
     /// Gives the word to a socket; the one before is told to go.
     pub(super) fn speaks_through(&self, wishes: mpsc::Sender<Wish>) -> Turn {
         let mut mouth = self.mouth();

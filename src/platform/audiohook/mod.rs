@@ -282,14 +282,14 @@ impl AudioHooks {
                 prompts: Arc::clone(&self.prompts),
             })
         };
-        if self.platforms.has(&name, &self.platform) {
+        if self.platforms.holds_caller(&name, &self.platform) {
             let call = self.platforms.attach(&self.platform, &name, leg())?;
             conversation.begun(call.clone());
             let _ = call.deliver(Input::Event(CallEvent::LegBack)).await;
-        } else if self.entry.find(&self.platform, &name).is_some() {
-            // Another node's, or one that is just ending.
+        } else if let Some(call) = self.entry.find(&self.platform, &name) {
+            // The machine has done with this caller: the flow hears what came of it.
             self.conversations.remove(&conversation);
-            return None;
+            conversation.lets_go(call);
         } else {
             let call = self.new_call(&name, open, connector, leg())?;
             conversation.begun(call);

@@ -140,6 +140,8 @@ impl Session {
             State::Standing | State::Leaving(_) => {}
         }
         if let Some(what) = self.out_of_order(&message) {
+            // From here on the client counts as it does: it still has to close.
+            self.heard = self.heard.max(message.seq);
             return self.fault(what, now);
         }
         self.heard = message.seq;
@@ -162,7 +164,8 @@ impl Session {
             }
             Said::Error { code: UNSUPPORTED, .. } => {
                 self.deaf = true;
-                vec![]
+                let cut = self.playing.cut();
+                cut.then_some(Do::Tell(CallEvent::PromptEnded)).into_iter().collect()
             }
             Said::Key(_)
             | Said::PlaybackStarted

@@ -141,7 +141,7 @@ impl Notifications {
             }
             let wait = match ended {
                 Ended::Planned if failures == 0 => Duration::ZERO,
-                Ended::Planned => backoff(failures),
+                Ended::Planned => backoff(0),
                 Ended::Broken(why) => {
                     warn!(%why, "the notification channel of Genesys Cloud broke; it is opened again");
                     counter!("countersign_genesys_channel_breaks_total").increment(1);

@@ -125,7 +125,7 @@ impl Line {
     }
 
     /// Whether the caller is with the machine: keys are asked, or it is not known yet.
-    fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         !self.is_over()
             && matches!(self.orders().directive().order, Order::Wait | Order::Collect { .. })
     }

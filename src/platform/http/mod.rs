@@ -180,6 +180,12 @@ impl Platforms {
         self.lines.get(&(call.clone(), platform.clone())).is_some_and(|line| !line.is_over())
     }
 
+    /// Whether the caller of this call is with the machine.
+    #[must_use]
+    pub fn holds_caller(&self, call: &PlatformCallId, platform: &PlatformName) -> bool {
+        self.lines.get(&(call.clone(), platform.clone())).is_some_and(|line| line.is_busy())
+    }
+
     /// Calls whose callers are with the machine.
     #[must_use]
     pub fn busy(&self) -> usize {

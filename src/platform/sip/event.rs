@@ -125,16 +125,6 @@ fn attestation(
     claims::attestation(dialect, told.as_deref(), attestation_info)
 }
 
-/// The carrier's word in a URI: a parameter of its user part, or of the URI.
-pub(crate) fn verstat(uri: &Uri) -> Option<String> {
-    let user = uri.user_decoded().unwrap_or_default();
-    let in_user = user.split(';').skip(1).find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        name.eq_ignore_ascii_case("verstat").then(|| value.to_owned())
-    });
-    in_user.or_else(|| uri.param("verstat").flatten().map(str::to_owned))
-}
-
 /// `X-Countersign-Intent`, else the handle in `User-to-User` as hexadecimal text (RFC 7433).
 fn intent(invitation: &Invitation) -> Option<PresentedIntent> {
     let direct = invitation.headers.get("X-Countersign-Intent").map(str::to_owned);

@@ -11,7 +11,10 @@ use tonic::Status;
 use tonic::Streaming;
 use tonic::codegen::tokio_stream::Stream;
 use tonic::metadata::MetadataValue;
+use tonic::transport::Certificate;
 use tonic::transport::Channel;
+use tonic::transport::ClientTlsConfig;
+use tonic::transport::Endpoint;
 
 use crate::harness::Daemon;
 use crate::harness::PATIENCE;
@@ -48,10 +51,21 @@ impl Client {
 
     pub(crate) fn with(daemon: &Daemon, token: &str) -> Self {
         let address = daemon.grpc.expect("the daemon serves gRPC");
+        let endpoint = Channel::from_shared(format!("http://{address}")).expect("an address");
+        Self::of(&endpoint, token)
+    }
+
+    pub(crate) fn over_tls(daemon: &Daemon, token: &str, ca: Certificate) -> Self {
+        let address = daemon.grpc.expect("the daemon serves gRPC");
+        let endpoint = Channel::from_shared(format!("https://{address}")).expect("an address");
+        let tls = ClientTlsConfig::new().ca_certificate(ca).domain_name("localhost");
+        Self::of(&endpoint.tls_config(tls).expect("a CA"), token)
+    }
+
+    fn of(endpoint: &Endpoint, token: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a runtime");
-        let channel = Channel::from_shared(format!("http://{address}")).expect("an address");
-        let channel = runtime.block_on(async { channel.connect_lazy() });
+        let channel = runtime.block_on(async { endpoint.connect_lazy() });
         Self { runtime, channel, token: token.to_owned() }
     }
 

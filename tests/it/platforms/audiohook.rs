@@ -60,13 +60,18 @@ pub(crate) fn uuid() -> String {
     format!("30b0e395-84d3-4570-ac13-{:012x}", (u64::from(std::process::id()) << 24) + nth)
 }
 
-/// Settings of a daemon with a connector `main`, its secret in a file beside them.
+/// Settings of a daemon with a connector `main`.
 pub(crate) fn settings() -> String {
+    format!("{OFFICE}{CHEAP_PINS}{}", connector())
+}
+
+/// The connector `main`, its secret in a file of its own.
+fn connector() -> String {
     let secret = std::env::temp_dir().join(format!("audiohook-{}.secret", std::process::id()));
     std::fs::write(&secret, format!("{SECRET}\n")).expect("a temporary file");
     let secret = secret.display();
     format!(
-        "{OFFICE}{CHEAP_PINS}[audiohook.connectors.main]\napi_key = \"{API_KEY}\"\n\
+        "[audiohook.connectors.main]\napi_key = \"{API_KEY}\"\n\
          client_secret_file = \"{secret}\"\ntrunk = \"office\"\n"
     )
 }
@@ -616,7 +621,7 @@ impl Platform for Genesys {
     }
 
     fn settings() -> String {
-        settings()
+        connector()
     }
 
     fn beside(daemon: &Daemon) -> Self {
