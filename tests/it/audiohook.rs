@@ -326,21 +326,27 @@ async fn d02_a_daemon_that_stops_lets_its_callers_finish_and_takes_nobody_new() 
     drop(stopping.await.expect("it stops"));
 }
 
-/// How long every caller takes to find the keys.
+/// Who calls in the load.
+const CUSTOMERS: u32 = 50;
+
+/// How long every caller takes to find a key: within the wait for it, and all of them not at once.
 fn reaction(nth: usize) -> Duration {
-    Duration::from_millis(200 + (nth as u64 * 37) % 1500)
+    let most = if full() { 6000 } else { 1500 };
+    Duration::from_millis(200 + (nth as u64 * 37) % most)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn load_concurrent_audiohook_sessions_each_with_a_whole_dialogue() {
-    let sessions = if full() { 1000 } else { 50 };
-    let people = people(sessions);
-    let mut daemon = Daemon::with(&settings(), &csv(&people));
+    let sessions: u32 = if full() { 1000 } else { 50 };
+    // A customer may call from several telephones at once: to enrol a PIN is what takes long.
+    let people = people(CUSTOMERS);
+    let settings = settings().replace("iterations = 1\n", "iterations = 1\nqueue = 2000\n");
+    let mut daemon = Daemon::with(&settings, &csv(&people));
     let pid = pid_of(&daemon).expect("the daemon runs");
     let (http, cpu, rss) = (daemon.http, cpu_seconds(pid), resident_kib(pid));
     let started = Instant::now();
     let mut callers = JoinSet::new();
-    for (nth, person) in people.into_iter().enumerate() {
+    for (nth, person) in people.into_iter().cycle().take(sessions as usize).enumerate() {
         callers.spawn(async move {
             let opening = Opening::from(&person.number);
             let mut session = Session::dial(http, &opening).await;
