@@ -279,15 +279,15 @@ impl LegTask {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                mail = mail.recv() => match mail {
-                    Some(mail) => self.mail(mail).await,
-                    // Our mailbox overflowed: nothing more is heard of the channel.
-                    None => {
+                mail = mail.recv() => {
+                    let Some(mail) = mail else {
+                        // Our mailbox overflowed: nothing more is heard of the channel.
                         let said = self.state.cleared(Cause::TEMPORARY_FAILURE);
                         self.carry_out(said).await;
                         return turn_away(&self.server, &self.id).await;
-                    }
-                },
+                    };
+                    self.mail(mail).await;
+                }
                 wish = wishes.recv(), if let_go.is_none() => match wish {
                     Some(wish) => self.wish(wish).await,
                     None => let_go = Some(Instant::now() + REMEMBERED),

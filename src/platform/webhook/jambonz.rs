@@ -17,6 +17,7 @@ use crate::platform::webhook::Said;
 use crate::platform::webhook::Step;
 use crate::platform::webhook::call_id;
 use crate::platform::webhook::ended;
+use crate::platform::webhook::link;
 use crate::platform::webhook::marks;
 use crate::platform::webhook::nth;
 use crate::platform::webhook::number_in;
@@ -101,7 +102,7 @@ pub fn verbs(connector: &Connector, way: Way, hook: &Hook, call: Option<&CallAns
         Way::Http => format!("{}{}", connector.base_url, connector.path),
         Way::Socket => String::new(),
     };
-    let url = |step| connector.url(&base, step, answer, nth(hook));
+    let url = |step| link(&base, step, answer, nth(hook));
     let said = phrases(answer, &hook.asked);
     let mut verbs: Vec<Value> = vec![];
     match &answer.directive.order {

@@ -175,12 +175,6 @@ impl Connector {
         fields
     }
 
-    /// One of our URLs, with what is asked now.
-    fn url(&self, base: &str, step: Step, answer: &CallAnswer, nth: u64) -> String {
-        let (call, version) = (answer.call.as_str(), answer.directive.version);
-        format!("{base}/{}?call={}&v={version}&n={nth}", step.word(), encoded(call))
-    }
-
     /// Where the platform finds a recording of ours.
     fn recording(&self, phrase: Prompt) -> String {
         format!("{}/v1/prompts/{}.wav", self.base_url, phrase.id())
@@ -299,6 +293,12 @@ fn number_in(text: &str) -> &str {
     user.split(['@', ';']).next().unwrap_or_default()
 }
 
+/// One of our URLs, with what is asked now.
+fn link(base: &str, step: Step, answer: &CallAnswer, nth: u64) -> String {
+    let (call, version) = (answer.call.as_str(), answer.directive.version);
+    format!("{base}/{}?call={}&v={version}&n={nth}", step.word(), encoded(call))
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -346,8 +346,7 @@ pub(crate) mod tests {
 
     #[test]
     fn x03_what_was_asked_is_read_back_from_the_url() {
-        let connector = connector("twilio");
-        let url = connector.url("", Step::Key, &answer(7, third_digit(), vec![]), 2);
+        let url = link("", Step::Key, &answer(7, third_digit(), vec![]), 2);
         assert_eq!(url, "/key?call=01M8Y2J3K4N5P6Q7R8S9T0V1W2&v=7&n=2");
         let asked = Asked::read(url.split_once('?').expect("a query").1);
         let call = "01M8Y2J3K4N5P6Q7R8S9T0V1W2".parse().ok();

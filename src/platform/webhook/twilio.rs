@@ -19,6 +19,7 @@ use crate::platform::webhook::Step;
 use crate::platform::webhook::call_id;
 use crate::platform::webhook::ended;
 use crate::platform::webhook::form::Form;
+use crate::platform::webhook::link;
 use crate::platform::webhook::nth;
 use crate::platform::webhook::number_in;
 use crate::platform::webhook::one_key;
@@ -88,7 +89,7 @@ pub fn answer(connector: &Connector, hook: &Hook, call: Option<&CallAnswer>) -> 
 
 fn ordered(script: &mut Script, connector: &Connector, hook: &Hook, answer: &CallAnswer) {
     let base = format!("{}{}", connector.base_url, connector.path);
-    let url = |step| connector.url(&base, step, answer, nth(hook));
+    let url = |step| link(&base, step, answer, nth(hook));
     let said = phrases(answer, &hook.asked);
     match &answer.directive.order {
         Order::Collect { within, .. } => {
@@ -182,7 +183,7 @@ impl Script {
         let attributes = [("answerOnBridge", "true"), ("action", action), ("method", "POST")];
         self.open("Dial", &attributes);
         if let Some(number) = to.strip_prefix("tel:") {
-            self.leaf("Number", &[], number)
+            self.leaf("Number", &[], number);
         } else {
             let separator = if to.contains('?') { '&' } else { '?' };
             let (uui, call) = (user_to_user(answer), answer.call.as_str());
