@@ -118,10 +118,9 @@ pub(crate) fn keys_in(text: &str) -> Vec<String> {
         let alone = |at: usize| {
             let before = text[..at].chars().next_back();
             let behind = text[at + pair.len()..].chars().next();
-            ![before, behind]
-                .into_iter()
-                .flatten()
-                .any(|c| c.is_alphanumeric() || c == '\u{fffd}' || c.is_control())
+            ![before, behind].into_iter().flatten().any(|c| {
+                c.is_alphanumeric() || matches!(c, '+' | '/') || c == '\u{fffd}' || c.is_control()
+            })
         };
         hits.extend(
             text.match_indices(&pair).filter(|(at, _)| alone(*at)).map(|(at, _)| around(text, at)),

@@ -48,9 +48,14 @@ pub fn hook(connector: &Connector, step: Step, form: &Form, asked: Asked) -> Opt
     Some(Hook { call, arrival: arrival(connector, form), rings: status == "ringing", asked, said })
 }
 
+/// What stands in place of a number that is withheld, spelt on a keypad: ANONYMOUS, RESTRICTED, BLOCKED,
+/// UNKNOWN, UNAVAILABLE, PRIVATE.
+const WITHHELD: [&str; 6] =
+    ["+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253", "+7748283"];
+
 fn arrival(connector: &Connector, form: &Form) -> serde_json::Map<String, serde_json::Value> {
     let mut fields = connector.arrival();
-    let from = form.get("From").map(number_in);
+    let from = form.get("From").map(number_in).filter(|number| !WITHHELD.contains(number));
     put(&mut fields, "ani", from);
     put(&mut fields, "cli", from);
     put(&mut fields, "dnis", form.get("To").or(form.get("Called")).map(number_in));
@@ -95,21 +100,23 @@ fn ordered(script: &mut Script, connector: &Connector, hook: &Hook, answer: &Cal
         Order::Collect { within, .. } => {
             let seconds = within.as_millis().div_ceil(1000).max(1).to_string();
             let action = url(Step::Key);
-            script.open(
-                "Gather",
-                &[
-                    ("input", "dtmf"),
-                    ("numDigits", "1"),
-                    // `#` ends a customer number, and is a key as any other.
-                    ("finishOnKey", ""),
-                    ("timeout", &seconds),
-                    ("actionOnEmptyResult", "true"),
-                    ("action", &action),
-                    ("method", "POST"),
-                ],
-            );
-            script.phrases(connector, &said);
-            script.close("Gather");
+            let attributes = [
+                ("input", "dtmf"),
+                ("numDigits", "1"),
+                // `#` ends a customer number, and is a key as any other.
+                ("finishOnKey", ""),
+                ("timeout", &seconds),
+                ("actionOnEmptyResult", "true"),
+                ("action", &action),
+                ("method", "POST"),
+            ];
+            if said.is_empty() {
+                script.leaf("Gather", &attributes, "");
+            } else {
+                script.open("Gather", &attributes);
+                script.phrases(connector, &said);
+                script.close("Gather");
+            }
             // For those that ask nobody when no key came.
             script.leaf("Redirect", &[("method", "POST")], &action);
         }
@@ -283,6 +290,15 @@ mod tests {
     }
 
     #[test]
+    fn x16_a_withheld_number_is_none() {
+        for number in WITHHELD {
+            let form = format!("CallSid=CA1&From=%2B{}&To=%2B448001234", &number[1..]);
+            let hook = read(Step::Begin, &form).expect("a hook");
+            assert!(hook.arrival.get("ani").is_none_or(serde_json::Value::is_null), "{number}");
+        }
+    }
+
+    #[test]
     fn c33_a_position_is_asked_with_a_gather_of_one_digit() {
         let first = read(Step::Begin, FIRST).expect("a hook");
         let asked = stands(3, third_digit(), vec![Prompt::PinAgain]);
@@ -300,7 +316,8 @@ mod tests {
         let silent =
             Hook { asked: Asked { call: Some(asked.call.clone()), version: 3, nth: 0 }, ..first };
         let silent = script(&silent, &connector("twilio"), &asked);
-        assert_eq!(silent, format!("{gather}</Gather>{redirect}"));
+        let alone = gather.replace("\"POST\">", "\"POST\"/>");
+        assert_eq!(silent, format!("{alone}{redirect}"));
         let says = Connector { voice: Voice::Say, ..connector("twilio") };
         let first = read(Step::Begin, FIRST).expect("a hook");
         assert!(script(&first, &says, &asked).contains(

@@ -142,6 +142,9 @@ impl Session {
     }
 
     fn notices(&mut self) -> Notices {
+        if self.open.is_some() {
+            self.is_silent(PATIENCE);
+        }
         loop {
             match self.left.pop_front() {
                 Some(Verb::Phrase(_)) => {}
@@ -156,7 +159,6 @@ impl Session {
                     }
                     self.is_silent(timeout);
                 }
-                None if self.open.is_some() => self.is_silent(PATIENCE),
                 None => return Notices::HungUp,
             }
         }
@@ -173,10 +175,18 @@ impl Session {
     }
 
     fn presses(&mut self, key: char) {
-        while self.open.is_none() {
-            assert!(!matches!(self.notices(), Notices::Routed | Notices::HungUp), "nobody asks");
-        }
-        let action = self.open.take().expect("a key is waited for");
+        let action = loop {
+            if let Some(action) = self.open.take() {
+                break action;
+            }
+            match self.left.pop_front() {
+                Some(Verb::Gather { action, .. }) => break action,
+                Some(Verb::Phrase(_)) => {}
+                Some(Verb::Pause(time)) => sleep(time),
+                Some(Verb::Goto(url)) => self.asks("verb:hook", Some(&url), Tells::GoesOn),
+                other => panic!("nobody asks: {other:?}"),
+            }
+        };
         self.asks("verb:hook", Some(&action), Tells::Key(key));
     }
 

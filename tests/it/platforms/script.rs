@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::io::Read;
 use std::io::Write;
+use std::mem;
 use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -67,6 +68,8 @@ pub(crate) struct Line {
     vendor: Arc<dyn Vendor>,
     call: String,
     left: VecDeque<Verb>,
+    /// What was left of the script before this one.
+    before: Vec<Verb>,
     open: Option<(String, Duration)>,
 }
 
@@ -79,7 +82,13 @@ impl Lines {
     pub(crate) fn begin(&self, vendor: Arc<dyn Vendor>, call: &str) -> Phone {
         let script = vendor.asks(&vendor.first(), call, Tells::Rings);
         let (call, left) = (call.to_owned(), script.into());
-        let line = Arc::new(Mutex::new(Line { vendor, call: call.clone(), left, open: None }));
+        let line = Arc::new(Mutex::new(Line {
+            vendor,
+            call: call.clone(),
+            left,
+            before: vec![],
+            open: None,
+        }));
         self.0.lock().expect("lines").insert(call.clone(), Arc::clone(&line));
         Phone { name: call, line }
     }
@@ -88,8 +97,7 @@ impl Lines {
     pub(crate) fn break_one(&self, call: &str) {
         let line = Arc::clone(&self.0.lock().expect("lines")[call]);
         let mut line = line.lock().expect("a line");
-        let left: Vec<_> = line.left.iter().cloned().collect();
-        let url = line.vendor.fallback(&left);
+        let url = line.vendor.fallback(&line.before);
         line.goes(&url, Tells::Failed);
     }
 }
@@ -97,10 +105,14 @@ impl Lines {
 impl Line {
     fn goes(&mut self, url: &str, tells: Tells) {
         self.open = None;
-        self.left = self.vendor.asks(url, &self.call, tells).into();
+        let script = self.vendor.asks(url, &self.call, tells).into();
+        self.before = mem::replace(&mut self.left, script).into();
     }
 
     fn notices(&mut self) -> Notices {
+        if self.open.is_some() {
+            self.is_silent();
+        }
         loop {
             match self.left.pop_front() {
                 Some(Verb::Phrase(_)) => {}
@@ -115,7 +127,6 @@ impl Line {
                     }
                     self.is_silent();
                 }
-                None if self.open.is_some() => self.is_silent(),
                 // A script that ends ends the call.
                 None => return Notices::HungUp,
             }
@@ -130,10 +141,21 @@ impl Line {
 
     fn presses(&mut self, key: char) {
         // Between two gathers nobody listens: a key waits until the next.
-        while self.open.is_none() {
-            assert!(!matches!(self.notices(), Notices::Routed | Notices::HungUp), "nobody asks");
-        }
-        let (action, _) = self.open.clone().expect("a key is waited for");
+        let action = loop {
+            match (self.open.take(), self.left.pop_front()) {
+                (Some((action, _)), verb) => {
+                    if let Some(verb) = verb {
+                        self.left.push_front(verb);
+                    }
+                    break action;
+                }
+                (None, Some(Verb::Gather { action, .. })) => break action,
+                (None, Some(Verb::Phrase(_))) => {}
+                (None, Some(Verb::Pause(time))) => sleep(time),
+                (None, Some(Verb::Goto(url))) => self.goes(&url, Tells::GoesOn),
+                (None, other) => panic!("nobody asks: {other:?}"),
+            }
+        };
         self.goes(&action, Tells::Key(key));
     }
 }

@@ -18,8 +18,11 @@ use crate::platforms::audiohook::Genesys as AudioHook;
 use crate::platforms::genesys_actions::Architect;
 use crate::platforms::grpc::Grpc;
 use crate::platforms::http::Http;
+use crate::platforms::jambonz_http::JambonzHttp;
+use crate::platforms::jambonz_ws::JambonzWs;
 use crate::platforms::scripts::keys_pair;
 use crate::platforms::sip::Sip;
+use crate::platforms::twilio::Twilio;
 
 /// One platform's customer has each of these.
 const PINS: [&str; 12] = [
@@ -63,6 +66,8 @@ fn p11_no_platform_leaks_a_key() {
         AudioHook::settings(),
         Architect::settings(),
         AriOutbound::settings(),
+        Twilio::settings(),
+        JambonzHttp::settings(),
     ];
     let all = all.join("\n");
     let settings = format!("{OFFICE}{CHEAP_PINS}{level}{all}");
@@ -74,6 +79,9 @@ fn p11_no_platform_leaks_a_key() {
     keys_over::<AudioHook>(&daemon, 3);
     keys_over::<Architect>(&daemon, 4);
     keys_over::<AriOutbound>(&daemon, 5);
+    keys_over::<Twilio>(&daemon, 6);
+    keys_over::<JambonzHttp>(&daemon, 7);
+    keys_over::<JambonzWs>(&daemon, 8);
 
     let supervisor = daemon.token("supervisor", "sue");
     let (_, audit) = daemon.ask("GET", "/v1/audit?limit=1000", &supervisor, None);
