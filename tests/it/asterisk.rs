@@ -1,11 +1,12 @@
 //! Callers of an Asterisk, in both of its modes: whole calls, broken lines, hang-ups, refusals.
+#![expect(clippy::expect_used, reason = "a test may panic")]
 
 use std::thread;
 use std::time::Duration;
-use std::time::Instant;
 
 use serde_json::Value;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::ari_server::Ari;
 use crate::ari_server::Heard;
@@ -21,6 +22,7 @@ use crate::platforms::Notices;
 use crate::platforms::Rings;
 use crate::platforms::asterisk::Phone;
 use crate::platforms::asterisk::section;
+use crate::promises::figure;
 
 const CUSTOMERS: &str = "customer_id,name,numbers,pin\n1001,Customer One,+442079460001,9081726\n1002,Customer Two,+442079460002,9081726\n";
 const PIN: &str = "9081726";
@@ -47,15 +49,16 @@ impl House {
         Self::with(mode, customers, "")
     }
 
-    fn with(mode: Mode, customers: &str, more: &str) -> Self {
+    fn with(mode: Mode, customers: &str, settings: &str) -> Self {
         let house = match mode {
             Mode::Inbound => {
                 let ari = Ari::inbound();
-                let daemon = daemon(&inbound(&[&ari], more), customers);
+                let daemon = daemon(&inbound(&[&ari], settings), customers);
                 Self { daemon, ari }
             }
             Mode::Outbound => {
-                let daemon = daemon(&section(&format!("mode = \"outbound\"\n{more}")), customers);
+                let daemon =
+                    daemon(&section(&format!("mode = \"outbound\"\n{settings}")), customers);
                 let ari = Ari::outbound(daemon.http);
                 Self { daemon, ari }
             }
@@ -478,11 +481,15 @@ fn contract_9_the_phrases_are_written_as_asterisk_plays_them() {
     assert_eq!(serde_json::from_str::<Value>(&said).expect("JSON")["files"], 26);
     let sound = std::fs::read(folder.join("pin.position.3.ulaw")).expect("a file");
     // µ-law at 8000 Hz: a second is 8000 bytes.
-    assert!((6_400..=48_000).contains(&sound.len()) && sound.len() % 160 == 0, "{}", sound.len());
+    assert!(
+        (6_400..=48_000).contains(&sound.len()) && sound.len().is_multiple_of(160),
+        "{}",
+        sound.len()
+    );
 }
 
 #[test]
-fn b17_a_hundred_calls_at_once_over_one_websocket() {
+fn d02_a_hundred_calls_at_once_over_one_websocket() {
     let count = 100;
     let number = |nth: u64| format!("+442079461{nth:03}");
     let rows = (0..count).map(|nth| format!("{nth},{},{PIN}\n", number(nth)));
@@ -505,9 +512,7 @@ fn b17_a_hundred_calls_at_once_over_one_websocket() {
             });
         }
     });
-    println!(
-        "figure: {count} ARI calls at once over one WebSocket in {} ms",
-        begun.elapsed().as_millis()
-    );
+    let took = begun.elapsed().as_millis();
+    figure(&format!("{count} ARI calls at once over one WebSocket in {took} ms"));
     assert_eq!(counter(&house.daemon, "countersign_digits_total{via=\"ari\"}"), 2 * count);
 }

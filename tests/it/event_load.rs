@@ -119,7 +119,7 @@ impl Call {
             (_, 0) => ("digit_generated", json!({ "digit": "7", "duration_ms": 80 })),
             // One that was never there: the call notes it, and nothing else comes of it.
             (_, 1) => ("agent_left", json!({ "agent": format!("s{nth}") })),
-            _ => (if nth % 2 == 0 { "held" } else { "retrieved" }, json!({})),
+            _ => (if nth.is_multiple_of(2) { "held" } else { "retrieved" }, json!({})),
         };
         let mut event = json!({
             "event_id": format!("{}-{nth}", self.name), "call_id": self.name,
@@ -248,7 +248,8 @@ async fn measure<W: Future<Output = Sent> + Send + 'static>(
             "{odd}: {metrics}"
         );
     }
-    assert_eq!(metric(&metrics, "countersign_digits_total"), f64::from(sent.digits));
+    let digits = metric(&metrics, "countersign_digits_total");
+    assert!((digits - f64::from(sent.digits)).abs() < 0.5, "{digits} of {}", sent.digits);
     daemon.stop();
     kept_in_order(&daemon, planned);
     if full() {

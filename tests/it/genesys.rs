@@ -54,7 +54,7 @@ fn d04_contract_8_a_flow_learns_class_and_verdict_of_every_caller() {
     let body = json!({ "customer_id": "1001", "number": ONE });
     let handle = daemon.ask("POST", "/v1/intents", &app, Some(&body)).1["intent"].clone();
     let handle = handle.as_str().expect("a handle");
-    let uui: String = handle.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let uui = countersign::model::ids::hex(handle.as_bytes());
     let known = json!({ "ani": format!("tel:{ONE}"), "uui": format!("{uui};encoding=hex") });
     let of_the_app = architect.rings_with(&known);
     assert_eq!(

@@ -1,4 +1,5 @@
 //! Call events over gRPC: the same calls as over HTTP, by clients of their own kind.
+#![expect(clippy::expect_used, reason = "a test may panic")]
 
 use std::fs;
 use std::net::TcpListener;

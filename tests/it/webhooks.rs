@@ -1,5 +1,6 @@
 //! Webhook platforms: who may ask, what is asked again, and what the vendors' own packages say of it all.
 //! The calls themselves are in `platforms/stories.rs`.
+#![expect(clippy::expect_used, reason = "a test may panic")]
 
 use std::io::Read;
 use std::io::Write;

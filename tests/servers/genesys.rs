@@ -1,4 +1,5 @@
 //! The small Genesys Cloud of genesys.py.
+#![expect(clippy::expect_used, reason = "a test may panic")]
 
 use std::io::BufRead;
 use std::io::BufReader;

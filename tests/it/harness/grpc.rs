@@ -21,7 +21,6 @@ use crate::harness::PATIENCE;
 
 /// The generated messages and client.
 pub(crate) mod proto {
-    #![expect(clippy::allow_attributes, reason = "generated code brings its own")]
     #![allow(clippy::all, clippy::pedantic, missing_docs, unreachable_pub, reason = "generated")]
     include!(concat!(env!("OUT_DIR"), "/clients/countersign.v1.rs"));
 }

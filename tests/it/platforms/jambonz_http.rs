@@ -44,12 +44,12 @@ pub(crate) fn settings() -> String {
 pub(crate) fn signature(secret: &str, seconds: u64, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
     mac.update(format!("{seconds}.{body}").as_bytes());
-    let sum: String =
-        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sum = countersign::model::ids::hex(&mac.finalize().into_bytes());
     format!("t={seconds},v1={sum}")
 }
 
 /// Now.
+#[expect(clippy::disallowed_methods, reason = "a platform's calendar is the machine's")]
 pub(crate) fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
 }

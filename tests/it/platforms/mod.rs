@@ -1,5 +1,6 @@
 //! The same call on every platform: a script knows a caller, and each platform has callers that follow
 //! its vendor's rules.
+#![expect(clippy::expect_used, reason = "a test may panic")]
 
 pub(crate) mod asterisk;
 pub(crate) mod audiohook;

@@ -208,8 +208,9 @@ pub(crate) fn post(
     body: &[u8],
 ) -> (u16, String) {
     let path = url.strip_prefix(BASE).unwrap_or(url);
-    let headers: String =
+    let headers: Vec<_> =
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers = headers.concat();
     let length = body.len();
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: ivr.example.org\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"

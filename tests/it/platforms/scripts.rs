@@ -482,7 +482,7 @@ fn row(line: &Value) -> String {
             }
             _ => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
         };
-        said += &format!(" {name}={value}");
+        said.extend([" ", name, "=", &value]);
     }
     let actor = line["actor"].as_str().unwrap_or("?");
     if actor == "system" { said } else { format!("{said} by {actor}") }

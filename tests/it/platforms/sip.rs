@@ -33,7 +33,7 @@ use crate::platforms::Rings;
 
 /// A trunk.
 pub(crate) struct Sip {
-    sip: SocketAddr,
+    address: SocketAddr,
     ears: Arc<Ears>,
     runtime: Runtime,
 }
@@ -59,14 +59,14 @@ impl Platform for Sip {
         let pack = prompts::built_in("en").expect("the pack is built in");
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         Self {
-            sip: daemon.sip,
+            address: daemon.sip,
             ears: Arc::new(Ears::new(&pack)),
             runtime: runtime.expect("a runtime"),
         }
     }
 
     fn rings(&self, how: &Rings) -> Box<dyn Caller + '_> {
-        let to = Uri::parse(&format!("sip:+448000000000@{}", self.sip)).expect("a URI");
+        let to = Uri::parse(&format!("sip:+448000000000@{}", self.address)).expect("a URI");
         let from = how.ani.as_deref().unwrap_or("anonymous");
         let mut plan = CallPlan::new(to, FromLine::parse(from).expect("a caller"));
         plan.assert_identity = how.ani.is_some();
@@ -79,8 +79,8 @@ impl Platform for Sip {
         let hand = Some(Hand { tells, keys: pressed });
         let call = sim::place_by_hand(Arc::new(plan), Arc::clone(&self.ears), stop.clone(), hand);
         let call = Some(self.runtime.spawn(call));
-        let (name, heard) = (String::new(), String::new());
-        let mut phone = Phone { trunk: self, name, hears, keys, stop, call, heard };
+        let name = String::new();
+        let mut phone = Phone { trunk: self, name, hears, keys, stop, call, heard: String::new() };
         let Some(Heard::Dialled(name)) = phone.hears_next() else { panic!("nobody dials") };
         phone.name = name;
         Box::new(phone)

@@ -1,4 +1,4 @@
-//! Twilio, by its rules: form fields, signed; TwiML, carried out.
+//! Twilio, by its rules: form fields, signed; `TwiML`, carried out.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -123,7 +123,7 @@ impl Vendor for Account {
     }
 }
 
-/// An element of TwiML.
+/// An element of `TwiML`.
 #[derive(Debug, Default)]
 struct Element {
     name: String,
