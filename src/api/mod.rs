@@ -19,7 +19,7 @@ pub mod jobs;
 pub mod keys;
 pub mod ladder;
 pub mod outbound;
-mod pin_public;
+pub(crate) mod pin_public;
 pub mod pins;
 pub mod replay;
 pub mod server;

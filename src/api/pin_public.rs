@@ -139,7 +139,8 @@ fn source(parts: &PinParts, request: &Request) -> IpAddr {
     forwarded(request.headers()).unwrap_or(peer)
 }
 
-pub(super) fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
+/// The client behind a proxy of ours, by the last entry of its header.
+pub(crate) fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
     let last = headers.get_all(FORWARDED).iter().next_back()?.to_str().ok()?;
     let address: IpAddr = last.rsplit(',').next()?.trim().parse().ok()?;
     Some(address.to_canonical())

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::error::ApiError;
 use crate::api::health::Check;
 use crate::api::health::Readiness;
+use crate::api::pin_public::forwarded;
 use crate::api::server::Peer;
 use crate::app::nodes::Nodes;
 use crate::app::nodes::holding::Holder;
@@ -41,6 +42,7 @@ use crate::platform::asterisk::Asterisks;
 use crate::platform::asterisk::dial;
 use crate::platform::asterisk::door::Door;
 use crate::platform::asterisk::door::NoEntry;
+use crate::sip::network::Network;
 
 /// How often it is looked which node connects.
 const CHOSEN_EVERY: Duration = Duration::from_millis(500);
@@ -115,15 +117,26 @@ pub(super) fn routes(config: &Config, asterisks: Option<&Arc<Asterisks>>) -> Rou
     match asterisks.filter(|_| outbound) {
         None => Router::new(),
         Some(asterisks) => {
-            Router::new().route("/v1/ari", get(knock)).with_state(Door::new(asterisks))
+            let proxies = config.http.proxies.clone();
+            let door = Arc::new(Knocked { door: Door::new(asterisks), proxies });
+            Router::new().route("/v1/ari", get(knock)).with_state(door)
         }
     }
 }
 
-async fn knock(State(door): State<Arc<Door>>, request: Request) -> Response {
+/// The door, and whose word on who stands behind them is taken.
+struct Knocked {
+    door: Arc<Door>,
+    proxies: Vec<Network>,
+}
+
+async fn knock(State(at): State<Arc<Knocked>>, request: Request) -> Response {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    match door.upgrade(request, peer) {
+    // Wrong passwords are counted by their source: behind a proxy all have the proxy's address.
+    let known = at.proxies.iter().any(|proxy| proxy.contains(peer));
+    let behind = known.then(|| forwarded(request.headers())).flatten();
+    match at.door.upgrade(request, behind.unwrap_or(peer)) {
         Ok(response) => response,
         Err(why) => refused(why),
     }

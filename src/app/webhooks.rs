@@ -66,6 +66,10 @@ fn connector(
     let keys = keys.with_context(|| format!("{section}.{key}"))?;
     let login = webhook.login.as_ref().map(|login| {
         let password = Zeroizing::new(files::text(&login.password_file)?);
+        anyhow::ensure!(
+            password.trim_end().len() >= 8,
+            "the file holds no password of 8 characters or more"
+        );
         let both = Zeroizing::new(format!("{}:{}", login.username, password.trim_end()));
         Ok::<_, anyhow::Error>(Login(Zeroizing::new(STANDARD.encode(both.as_bytes()))))
     });

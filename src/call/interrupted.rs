@@ -27,6 +27,7 @@ impl Call {
             Phase::Answering { .. } => Then::Answer,
             Phase::Identifying { .. } => Then::Identify,
             Phase::Capture { .. } => Then::AskPin,
+            Phase::Closing { .. } => Then::Leave,
             _ => return (phase, vec![]),
         };
         self.facts.note(now.wall, "the caller's line is back");
@@ -43,6 +44,8 @@ impl Call {
 
     /// While the leg is out of reach nothing is asked of a caller who cannot hear it.
     pub(crate) fn within_reach(&mut self, (phase, mut effects): Next, now: Now) -> Next {
+        // Whoever has been passed on is within the reach of others.
+        self.facts.leg_lost &= !matches!(phase.media(), "handed_over" | "ended");
         let then = match &phase {
             _ if !self.facts.leg_lost => return (phase, effects),
             Phase::Answering { .. } => Then::Answer,

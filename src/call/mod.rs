@@ -73,6 +73,8 @@ pub struct Progress {
     pub authentication: Authentication,
     /// Whether the call waits for the outside, and for no answer of a store or worker.
     pub settled: bool,
+    /// Whether the caller is out of reach: there is nothing to be ordered.
+    pub interrupted: bool,
 }
 
 impl Call {
@@ -136,6 +138,7 @@ impl Call {
             class: self.facts.class,
             authentication: self.facts.authentication,
             settled: self.phase.settled() && self.facts.verdict.is_none(),
+            interrupted: matches!(self.phase, Phase::Interrupted { .. }),
         }
     }
 

@@ -158,6 +158,12 @@ impl Config {
                 self.http.listen
             ));
         }
+        if !self.grpc.listen.ip().is_loopback() && self.grpc.tls.is_none() {
+            warnings.push(format!(
+                "grpc.listen = {}: tokens and digits cross the network unencrypted without grpc.tls_certificate",
+                self.grpc.listen
+            ));
+        }
         if !self.rehearsal.clock_ahead.is_zero() {
             warnings.push(format!(
                 "rehearsal.clock_ahead: the calendar runs {} s ahead; tokens, letters and audit lines carry that time",

@@ -39,6 +39,8 @@ const CONNECTIONS_MAX: usize = 1024;
 const STREAMS_MAX: u32 = 256;
 /// The largest message: an event has some twenty short texts.
 const MESSAGE_MAX: usize = 64 * 1024;
+/// The largest question about health or about the service itself; nobody has to say who they are for those.
+const NAME_MAX: usize = 4096;
 /// Metadata of a request: a token is at most 8 KiB.
 const METADATA_MAX: u32 = 32 * 1024;
 /// A silent connection is asked whether it is still there, and how long it may take to say so.
@@ -101,9 +103,16 @@ impl Grpc {
         }
         let router = server
             .add_service(events)
-            .add_service(HealthServer::new(health))
-            .add_service(reflection().build_v1().map_err(described)?)
-            .add_service(reflection().build_v1alpha().map_err(described)?);
+            .add_service(HealthServer::new(health).max_decoding_message_size(NAME_MAX))
+            .add_service(
+                reflection().build_v1().map_err(described)?.max_decoding_message_size(NAME_MAX),
+            )
+            .add_service(
+                reflection()
+                    .build_v1alpha()
+                    .map_err(described)?
+                    .max_decoding_message_size(NAME_MAX),
+            );
         Ok(Self { router, stop })
     }
 

@@ -8,7 +8,7 @@
 //!                                     WebSocket or HTTP <────┘  └── requests
 //! ```
 //! A server outlives its connections: a call waits while Asterisk is out of reach, and what is there when
-//! it is back is compared with what was there ([`reconcile`]).
+//! it is back is compared with what was there (`reconcile.rs`).
 
 mod channel;
 pub mod dial;

@@ -16,9 +16,10 @@ use crate::platform::asterisk::server::Server;
 use crate::wire::ari::Channel;
 use crate::wire::ari::Request;
 
-/// How often Asterisk is asked for its channels, and the pause between.
+/// How often Asterisk is asked for its channels quickly, the pause between, and the one after that.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(500);
+const LONG_PAUSE: Duration = Duration::from_secs(5);
 /// How often it is looked whether a call of another node was taken over; a lease is shorter.
 const ADOPTED_TRIES: u32 = 40;
 
@@ -42,9 +43,10 @@ pub(super) async fn reconcile(server: Arc<Server>, generation: u64, waiting: Vec
 
 /// What became of a channel that is not in the application.
 async fn without(server: &Server, id: &str) -> Mail {
-    match channel(server, id).await {
-        Some(_) => Mail::Elsewhere,
-        None => Mail::Gone,
+    match server.ask(&Request::new("GET", &["channels", id])).await {
+        Ok(answer) if answer.status == 404 => Mail::Gone,
+        // Where Asterisk does not say, a caller who was passed on is not taken for gone.
+        _ => Mail::Elsewhere,
     }
 }
 
@@ -64,6 +66,10 @@ async fn stranger(server: Arc<Server>, generation: u64, id: String) {
         }
         sleep(PAUSE).await;
     }
+    if (server.shared.elsewhere)(&id) {
+        // Its node lives, and has it: one caller is one call.
+        return;
+    }
     let Some(channel) = channel(&server, &id).await else { return };
     if !server.knows(&id) {
         info!(asterisk = %server.name(), channel = %id, "a caller was with the application already");
@@ -73,10 +79,9 @@ async fn stranger(server: Arc<Server>, generation: u64, id: String) {
 
 async fn channels(server: &Server, generation: u64) -> Option<Vec<String>> {
     let request = Request::new("GET", &["applications", &server.app]);
-    for _ in 0..TRIES {
-        if !server.link.is_newest(generation) {
-            return None;
-        }
+    let mut tries = 0_u32;
+    // As long as the connection stands: until then its callers wait.
+    while server.link.is_newest(generation) {
         match server.ask(&request).await {
             Ok(answer) => {
                 if let Some(channels) = answer.channels() {
@@ -91,7 +96,11 @@ async fn channels(server: &Server, generation: u64) -> Option<Vec<String>> {
                 warn!(asterisk = %server.name(), %error, "Asterisk's channels are not known");
             }
         }
-        sleep(PAUSE).await;
+        tries = tries.saturating_add(1);
+        tokio::select! {
+            () = server.shared.stop.cancelled() => return None,
+            () = sleep(if tries < TRIES { PAUSE } else { LONG_PAUSE }) => {}
+        }
     }
     None
 }

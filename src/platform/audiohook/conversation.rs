@@ -12,6 +12,7 @@ use std::sync::PoisonError;
 
 use tokio::sync::mpsc;
 use tracing::debug;
+use zeroize::Zeroizing;
 
 use crate::call::effect::Prompt;
 use crate::call::input::CallEvent;
@@ -42,6 +43,8 @@ impl Turn {
 /// One conversation.
 pub(super) struct Conversation {
     name: PlatformCallId,
+    /// The API key under which it began: another integration's socket cannot take it over.
+    owner: OnceLock<Zeroizing<String>>,
     call: OnceLock<CallHandle>,
     mouth: Mutex<Mouth>,
     known: Mutex<Known>,
@@ -66,11 +69,17 @@ impl Conversation {
         let known = Known { outputs: Outputs::default(), media: "none" };
         Arc::new(Self {
             name,
+            owner: OnceLock::new(),
             call: OnceLock::new(),
             mouth: Mutex::default(),
             known: Mutex::new(known),
             coming: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// Whether this API key may speak in it; the first that does owns it.
+    pub(super) fn belongs_to(&self, api_key: &Zeroizing<String>) -> bool {
+        self.owner.get_or_init(|| api_key.clone()) == api_key
     }
 
     pub(super) fn call(&self) -> Option<&CallHandle> {
@@ -185,7 +194,12 @@ impl Leg for AudioHookLeg {
 
     fn play(&mut self, prompt: Prompt) {
         let phrase = self.prompts.get(prompt.id()).cloned();
-        self.conversation.wish(Wish::Play(phrase));
+        if !self.conversation.wish(Wish::Play(phrase))
+            && let Some(call) = self.conversation.call()
+        {
+            // Nobody hears it: the call need not wait for its end.
+            let _ = call.send(Input::Event(CallEvent::PromptEnded));
+        }
     }
 
     fn stop_playing(&mut self) {

@@ -270,6 +270,9 @@ impl AudioHooks {
         let name: PlatformCallId = open.conversation.parse().ok()?;
         let conversation = self.conversations.get_or(&name);
         let _coming = conversation.coming.lock().await;
+        if !conversation.belongs_to(&connector.api_key) {
+            return None;
+        }
         if let Some(call) = conversation.call() {
             return Some((Arc::clone(&conversation), join(&conversation, call, wishes).await));
         }

@@ -180,7 +180,7 @@ impl Session {
         if message.id != self.id {
             return Some("another session's id");
         }
-        if message.seq != self.heard + 1 {
+        if message.seq != self.heard.saturating_add(1) {
             return Some("seq out of order");
         }
         (message.serverseq > self.told).then_some("serverseq ahead of us")

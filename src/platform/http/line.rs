@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio::time::timeout_at;
 
+use crate::call::Progress;
 use crate::engine::CallHandle;
 use crate::engine::Reached;
 use crate::model::ids::CallId;
@@ -147,8 +148,8 @@ impl Line {
         let (until, settled_until) = (Instant::now() + wait, Instant::now() + wait.max(SETTLED_IN));
         let (mut reached, mut version) = (call.reached(), self.version.subscribe());
         loop {
-            let settled = reached.borrow_and_update().progress.settled;
-            if settled {
+            let Progress { settled, interrupted, .. } = reached.borrow_and_update().progress;
+            if settled && !interrupted {
                 self.order(|orders| orders.settle(call.id()));
             }
             let newer = *version.borrow_and_update() > after;
@@ -171,7 +172,7 @@ impl Line {
     fn answer(&self, call: &CallHandle, settled: bool) -> CallAnswer {
         let progress = call.reached().borrow().progress;
         let directive = self.order(|orders| {
-            if settled {
+            if settled && !progress.interrupted {
                 orders.settle(call.id());
                 return orders.directive().clone();
             }

@@ -69,7 +69,7 @@ impl Orders {
 
     /// Whether a key counts that was pressed under this version of the directive.
     pub(super) fn wants(&self, asked: Option<u64>) -> bool {
-        asked.is_none_or(|version| version >= self.asked_since)
+        asked.is_none_or(|version| (self.asked_since..=self.directive.version).contains(&version))
     }
 
     /// The call plays a phrase.

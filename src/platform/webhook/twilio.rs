@@ -56,7 +56,9 @@ const WITHHELD: [&str; 6] =
 fn arrival(connector: &Connector, form: &Form) -> serde_json::Map<String, serde_json::Value> {
     let mut fields = connector.arrival();
     let from = form.get("From").map(number_in).filter(|number| !WITHHELD.contains(number));
-    put(&mut fields, "ani", from);
+    // The number of a call over SIP is what its caller presents; the network asserts a bare one.
+    let presented = form.get("From").is_some_and(|from| from.starts_with("sip"));
+    put(&mut fields, "ani", from.filter(|_| !presented));
     put(&mut fields, "cli", from);
     put(&mut fields, "dnis", form.get("To").or(form.get("Called")).map(number_in));
     put(&mut fields, "verstat", form.get("StirVerstat"));
@@ -272,7 +274,8 @@ mod tests {
         assert!(begins("&ShakenStirAttestation=A").get("attestation").is_none());
         let sip = read(Step::Begin, "CallSid=CA1&From=sip%3A%2B44207%40h&To=sip%3Abank%40h");
         let arrival = sip.expect("a hook").arrival;
-        assert_eq!((&arrival["ani"], &arrival["dnis"]), (&"+44207".into(), &"bank".into()));
+        assert_eq!((&arrival["cli"], &arrival["dnis"]), (&"+44207".into(), &"bank".into()));
+        assert!(arrival.get("ani").is_none(), "what a caller presents is not asserted");
         assert!(read(Step::Begin, "From=1").is_none(), "no call");
     }
 
