@@ -103,18 +103,7 @@ impl Prompt {
     /// The prompt as a file that anybody plays: WAV, 8000 Hz, mono, 16-bit PCM.
     #[must_use]
     pub fn wav(&self) -> Vec<u8> {
-        let sound = self.pcmu.iter().flatten();
-        let data: Vec<u8> = sound.flat_map(|byte| Law::Pcmu.decode(*byte).to_le_bytes()).collect();
-        let len = u32::try_from(data.len()).unwrap_or_default();
-        let mut file = b"RIFF".to_vec();
-        file.extend(len.saturating_add(36).to_le_bytes());
-        file.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-        file.extend(SAMPLE_RATE.to_le_bytes());
-        file.extend((SAMPLE_RATE * 2).to_le_bytes());
-        file.extend(b"\x02\0\x10\0data");
-        file.extend(len.to_le_bytes());
-        file.extend(data);
-        file
+        wav(self.pcmu.iter().flatten().map(|byte| Law::Pcmu.decode(*byte)))
     }
 
     /// How long it takes to say.
@@ -122,6 +111,22 @@ impl Prompt {
     pub fn duration(&self) -> Duration {
         Duration::from_millis(20).saturating_mul(u32::try_from(self.pcmu.len()).unwrap_or(u32::MAX))
     }
+}
+
+/// A WAV file: 8000 Hz, mono, 16-bit PCM.
+#[must_use]
+pub fn wav(samples: impl Iterator<Item = i16>) -> Vec<u8> {
+    let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+    let len = u32::try_from(data.len()).unwrap_or_default();
+    let mut file = b"RIFF".to_vec();
+    file.extend(len.saturating_add(36).to_le_bytes());
+    file.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    file.extend(SAMPLE_RATE.to_le_bytes());
+    file.extend((SAMPLE_RATE * 2).to_le_bytes());
+    file.extend(b"\x02\0\x10\0data");
+    file.extend(len.to_le_bytes());
+    file.extend(data);
+    file
 }
 
 impl fmt::Debug for Prompt {

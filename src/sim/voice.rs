@@ -11,6 +11,7 @@ use crate::rtp::g711::Law;
 use crate::rtp::packet::Packet;
 use crate::rtp::prompt::Prompt;
 use crate::rtp::prompt::PromptPack;
+use crate::rtp::prompt::wav;
 use crate::rtp::recognise::Recognised;
 use crate::rtp::recognise::Recogniser;
 use crate::rtp::session::AudioPayload;
@@ -164,22 +165,6 @@ fn tone(key: Key) -> Option<Arc<Prompt>> {
     let samples = (0..TONE_SAMPLES).map(sample).chain((0..PAUSE_SAMPLES).map(|_| 0));
     let pack = PromptPack::new([("tone", wav(samples).as_slice())]).ok()?;
     pack.get("tone").cloned()
-}
-
-/// A WAV file of 8000 Hz, mono, 16 bits.
-fn wav(samples: impl Iterator<Item = i16>) -> Vec<u8> {
-    let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
-    let len = u32::try_from(data.len()).unwrap_or_default();
-    let rate = u32::from(SAMPLE_RATE);
-    let mut file = b"RIFF".to_vec();
-    file.extend((len + 36).to_le_bytes());
-    file.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    file.extend(rate.to_le_bytes());
-    file.extend((rate * 2).to_le_bytes());
-    file.extend(b"\x02\0\x10\0data");
-    file.extend(len.to_le_bytes());
-    file.extend(data);
-    file
 }
 
 #[cfg(test)]

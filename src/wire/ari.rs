@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fmt::Write;
 
 use serde_json::Value;
 use serde_json::json;
@@ -13,6 +12,7 @@ use serde_json::json;
 use crate::model::cause::Cause;
 use crate::model::digits::Key;
 use crate::model::time::Timestamp;
+use crate::wire::percent::encoded;
 
 /// The largest frame that is read, in bytes.
 pub const FRAME_MAX: usize = 256 * 1024;
@@ -199,20 +199,6 @@ impl Request {
             format!("{}?{}", self.path, query.join("&"))
         }
     }
-}
-
-/// Percent-encoded (RFC 3986), so that it stays one part.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }
 
 impl Frame {

@@ -7,5 +7,6 @@ pub mod directive;
 pub mod events;
 pub mod identity;
 pub mod outbound;
+pub mod percent;
 pub mod relay;
 pub mod server;

@@ -60,21 +60,6 @@ fn nibble(letter: u8) -> Option<u8> {
     char::from(letter).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
-/// Text as it may stand in a query.
-#[must_use]
-pub fn encoded(text: &str) -> String {
-    use std::fmt::Write;
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +75,5 @@ mod tests {
         assert_eq!(form.iter().count(), 6);
         assert!(Form::read(b"a=%FF").is_none(), "no text");
         assert!(Form::read(&b"a=1&".repeat(FIELDS_MAX + 1)).is_none());
-        assert_eq!(encoded("a b+ü&"), "a%20b%2B%C3%BC%26");
     }
 }

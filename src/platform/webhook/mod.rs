@@ -28,10 +28,10 @@ use crate::model::ids::QueueName;
 use crate::model::ids::TrunkName;
 use crate::model::ids::hex;
 use crate::platform::webhook::form::Form;
-use crate::platform::webhook::form::encoded;
 use crate::platform::webhook::signed::Keys;
 use crate::wire::directive::Order;
 use crate::wire::events::CallAnswer;
+use crate::wire::percent::encoded;
 
 /// The longest text of a vendor that goes into an event.
 const TEXT_MAX: usize = 128;
